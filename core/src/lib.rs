@@ -1,0 +1,21 @@
+//! Headwater's engine, without a socket, a clock or a thread of its own.
+//!
+//! It is told what happened ([`swarm::Input`], [`tracker`] messages), it answers what to do
+//! ([`swarm::Output`]), and it says when it wants to be called again. The same code runs in a
+//! browser worker, on tokio, and in a simulator where time jumps and one seed replays everything.
+//!
+//! The layers, each using only what stands above it:
+//!
+//! - words: [`time`], [`rng`], [`ids`], [`bitfield`]
+//! - formats: [`bencode`], [`hash`], [`merkle`], [`layout`], [`metainfo`], [`wire`]
+//! - parts: [`peer`], [`window`], [`availability`], [`picker`], [`assembler`], [`cache`],
+//!   [`choker`], [`selector`]
+//! - wholes: [`swarm`], [`tracker`]
+#![no_std]
+
+extern crate alloc;
+
+pub mod bitfield;
+pub mod ids;
+pub mod rng;
+pub mod time;

@@ -1,0 +1,1 @@
+//! Headwater natively: seeder, tracker and streaming peer.

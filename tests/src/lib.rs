@@ -1,0 +1,1 @@
+//! What Headwater's tests share.

@@ -1,0 +1,1 @@
+//! Headwater in a browser worker.

@@ -1,0 +1,3 @@
+//! The one place that builds, tests and measures: `cargo xtask`.
+
+fn main() {}
