@@ -1,1 +1,3 @@
 //! Headwater natively: seeder, tracker and streaming peer.
+
+pub mod webrtc;
