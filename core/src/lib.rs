@@ -19,3 +19,4 @@ pub mod bitfield;
 pub mod ids;
 pub mod rng;
 pub mod time;
+pub mod wire;
