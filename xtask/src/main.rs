@@ -1,3 +1,36 @@
 //! The one place that builds, tests and measures: `cargo xtask`.
 
-fn main() {}
+mod bench;
+mod demo;
+mod report;
+mod setup;
+mod sh;
+mod steps;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+cargo xtask demo [--port N]            build everything, seed the sample film, print the page to open
+cargo xtask test [STEP…]               what CI runs; `--list` names the steps
+cargo xtask setup                      install what building and testing need
+cargo xtask bench NAME [--json FILE] [--runs N]
+                                       measure; `--list` names the benches";
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (command, rest) = match args.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("help", &args[..]),
+    };
+    match command {
+        "bench" => bench::main(rest),
+        "demo" => demo::main(rest),
+        "setup" => setup::everything(),
+        "test" => steps::main(rest),
+        "help" | "--help" | "-h" => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        other => bail!("no such command: {other}\n\n{USAGE}"),
+    }
+}

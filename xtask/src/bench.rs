@@ -1,0 +1,113 @@
+//! `cargo xtask bench NAME`: what we measure, always beside something to compare with.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::report::Report;
+use anyhow::{Context as _, Result, bail};
+
+use crate::sh;
+use crate::{setup, steps};
+
+/// A program whose lines of output are measurements; see [`Report`].
+struct Bench {
+    name: &'static str,
+    about: &'static str,
+    runs: usize,
+    prepare: fn() -> Result<()>,
+    command: fn() -> Command,
+}
+
+const BENCHES: &[Bench] = &[Bench {
+    name: "transfer",
+    about: "256 MiB from a native seeder into a page: Headwater, WebTorrent, the bare channel",
+    runs: 5,
+    prepare: prepare_transfer,
+    command: || sh::command("node", ["tests/bench/transfer.mjs"]),
+}];
+
+pub(crate) fn main(args: &[String]) -> Result<()> {
+    let options = Options::parse(args)?;
+    let Some(bench) = BENCHES.iter().find(|bench| bench.name == options.name) else {
+        BENCHES
+            .iter()
+            .for_each(|bench| println!("{:<12} {}", bench.name, bench.about));
+        return match options.name.as_str() {
+            "" => Ok(()),
+            other => bail!("no such bench: {other}"),
+        };
+    };
+    (bench.prepare)()?;
+    let report = measure(bench, options.runs.unwrap_or(bench.runs))?;
+    println!("\n{}", report.table());
+    match options.json {
+        Some(path) => report.write_json(&path),
+        None => Ok(()),
+    }
+}
+
+#[derive(Default)]
+struct Options {
+    name: String,
+    json: Option<PathBuf>,
+    runs: Option<usize>,
+}
+
+impl Options {
+    fn parse(args: &[String]) -> Result<Self> {
+        let mut options = Self::default();
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            let mut value = || args.next().with_context(|| format!("{arg} wants a value"));
+            match arg.as_str() {
+                "--json" => options.json = Some(PathBuf::from(value()?)),
+                "--runs" => {
+                    let runs = value()?.parse();
+                    options.runs = Some(runs.context("--runs wants a number")?);
+                }
+                "--list" => {}
+                name => options.name = name.to_owned(),
+            }
+        }
+        Ok(options)
+    }
+}
+
+fn measure(bench: &Bench, runs: usize) -> Result<Report> {
+    let mut report = Report::new(bench.name);
+    let mut command = (bench.command)();
+    command.env("RUNS", runs.to_string()).stdout(Stdio::piped());
+    let mut child = command.spawn()?;
+    let stdout = child.stdout.take().context("no output to read")?;
+    for line in BufReader::new(stdout).lines() {
+        let line = line?;
+        if !report.take(&line) {
+            println!("{line}");
+        }
+    }
+    match child.wait()?.success() {
+        true => Ok(report),
+        false => bail!("the bench {} failed", bench.name),
+    }
+}
+
+fn prepare_transfer() -> Result<()> {
+    setup::to_bench()?;
+    steps::build_web()?;
+    sh::run(&mut sh::cargo([
+        "build",
+        "--release",
+        "--package",
+        "headwater",
+    ]))?;
+    let example = [
+        "build",
+        "--release",
+        "--package",
+        "headwater",
+        "--example",
+        "raw_channel",
+    ];
+    sh::run(&mut sh::cargo(example))
+}
