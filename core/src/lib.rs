@@ -15,8 +15,12 @@
 
 extern crate alloc;
 
+pub mod bencode;
 pub mod bitfield;
+pub mod hash;
 pub mod ids;
+pub mod layout;
+pub mod merkle;
 pub mod rng;
 pub mod time;
 pub mod wire;
