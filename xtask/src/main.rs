@@ -2,10 +2,13 @@
 
 mod bench;
 mod demo;
+mod no_std;
 mod report;
 mod setup;
 mod sh;
 mod steps;
+mod toolchain;
+mod wasm;
 
 use anyhow::{Result, bail};
 
@@ -14,7 +17,8 @@ cargo xtask demo [--port N]            build everything, seed the sample film, p
 cargo xtask test [STEP…]               what CI runs; `--list` names the steps
 cargo xtask setup                      install what building and testing need
 cargo xtask bench NAME [--json FILE] [--runs N]
-                                       measure; `--list` names the benches";
+                                       measure; `--list` names the benches
+cargo xtask wasm [--checked]           build the engine alone, or with its assertions on";
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -27,6 +31,7 @@ fn main() -> Result<()> {
         "demo" => demo::main(rest),
         "setup" => setup::everything(),
         "test" => steps::main(rest),
+        "wasm" => wasm::main(rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             Ok(())

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 
 use crate::setup;
 use crate::sh;
+use crate::{no_std, wasm};
 
 /// One step and the steps whose results it uses.
 struct Step {
@@ -40,6 +41,11 @@ const STEPS: &[Step] = &[
         name: "unit",
         needs: &[],
         run: unit,
+    },
+    Step {
+        name: "no-std",
+        needs: &["setup"],
+        run: no_std::check,
     },
     Step {
         name: "docs",
@@ -175,8 +181,9 @@ fn web() -> Result<()> {
     sh::run(sh::command("npm", ["test", "--silent"]).current_dir(sh::root().join("web")))
 }
 
-/// The npm package and the demo page.
+/// The engine, the npm package and the demo page.
 pub(crate) fn build_web() -> Result<()> {
+    wasm::build(wasm::Profile::Shipped)?;
     sh::run(sh::command("npm", ["run", "build", "--silent"]).current_dir(sh::root().join("web")))
 }
 

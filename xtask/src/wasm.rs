@@ -1,0 +1,175 @@
+//! Builds the engine that pages download: `web/wasm-pkg/headwater_wasm{.js,_bg.wasm,.d.ts}`.
+//!
+//! cargo compiles, wasm-bindgen writes the glue, and binaryen's `wasm-opt` (from npm, where the
+//! web part's packages are installed) has the last word.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use wasm_bindgen_cli_support::Bindgen;
+
+use crate::setup;
+use crate::sh;
+use crate::toolchain::{Toolchain, target_dir};
+
+const TARGET: &str = "wasm32-unknown-unknown";
+
+/// SIMD: Chrome 91, Firefox 89, Safari 16.4. SHA-256 is a sixth faster with it.
+const RUST_FLAGS: &str = "-C target-feature=+simd128";
+
+/// What rustc's WebAssembly may use, for `wasm-opt` must know.
+const FEATURES: [&str; 7] = [
+    "--enable-simd",
+    "--enable-bulk-memory",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-sign-ext",
+    "--enable-reference-types",
+    "--enable-multivalue",
+];
+
+/// How the engine is to be built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// As pages download it.
+    Shipped,
+    /// With debug assertions and overflow checks, for tests.
+    Checked,
+}
+
+impl Profile {
+    const fn cargo_name(self) -> &'static str {
+        match self {
+            Self::Shipped => "wasm",
+            Self::Checked => "wasm-checked",
+        }
+    }
+}
+
+/// Where the web part's bundler finds the engine.
+pub(crate) fn package_dir() -> PathBuf {
+    sh::root().join("web/wasm-pkg")
+}
+
+/// `cargo xtask wasm`.
+pub(crate) fn main(args: &[String]) -> Result<()> {
+    setup::to_build()?;
+    match args {
+        [] => build(Profile::Shipped),
+        [flag] if flag == "--checked" => build(Profile::Checked),
+        _ => bail!("usage: cargo xtask wasm [--checked]"),
+    }
+}
+
+/// Builds the engine into [`package_dir`]; does nothing when it is up to date.
+///
+/// # Errors
+/// If there is no compiler for WebAssembly, or a step fails. An older build is then left as it was.
+pub(crate) fn build(profile: Profile) -> Result<()> {
+    let mut cargo = Toolchain::find(TARGET)?.cargo("build", TARGET, "std,panic_abort");
+    cargo.env(
+        "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
+        rust_flags(),
+    );
+    sh::run(cargo.args([
+        "--package",
+        "headwater-wasm",
+        "--profile",
+        profile.cargo_name(),
+    ]))?;
+    let compiled = target_dir()
+        .join(TARGET)
+        .join(profile.cargo_name())
+        .join("headwater_wasm.wasm");
+    let stamp = stamp(&compiled)?;
+    let stamp_file = package_dir().join(".stamp");
+    if fs::read_to_string(&stamp_file).is_ok_and(|old| old == stamp) {
+        return Ok(());
+    }
+    let made = target_dir().join("wasm-pkg");
+    bind(&compiled, &made)?;
+    optimise(&made.join("headwater_wasm_bg.wasm"), profile)?;
+    fs::create_dir_all(package_dir())?;
+    let _ = fs::remove_file(&stamp_file);
+    for file in [
+        "headwater_wasm.js",
+        "headwater_wasm.d.ts",
+        "headwater_wasm_bg.wasm",
+        "headwater_wasm_bg.wasm.d.ts",
+    ] {
+        fs::copy(made.join(file), package_dir().join(file))
+            .with_context(|| format!("cannot copy {file} to {}", package_dir().display()))?;
+    }
+    fs::write(stamp_file, stamp)?;
+    Ok(())
+}
+
+/// The same bytes wherever it is built: no path of this machine in them.
+fn rust_flags() -> String {
+    let mut flags = format!(
+        "{RUST_FLAGS} --remap-path-prefix={}=.",
+        sh::root().display()
+    );
+    if let Some(home) = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
+    {
+        flags.push_str(&format!(" --remap-path-prefix={}=cargo", home.display()));
+    }
+    flags
+}
+
+/// Writes the glue for `compiled` into `dir`.
+fn bind(compiled: &Path, dir: &Path) -> Result<()> {
+    Bindgen::new()
+        .input_path(compiled)
+        .web(true)?
+        .typescript(true)
+        .remove_name_section(true)
+        .remove_producers_section(true)
+        .generate(dir)
+        .context("wasm-bindgen failed")
+}
+
+/// Has `wasm-opt` rewrite `wasm`, if it is installed; the engine is right without, only slower.
+fn optimise(wasm: &Path, profile: Profile) -> Result<()> {
+    let Some(wasm_opt) = wasm_opt() else {
+        eprintln!(
+            "no wasm-opt in web/node_modules (npm install there brings it): the engine is not optimised further"
+        );
+        return Ok(());
+    };
+    if profile == Profile::Checked {
+        return Ok(());
+    }
+    let optimised = wasm.with_extension("opt.wasm");
+    let mut command = sh::command(wasm_opt, ["-O3", "-o"]);
+    sh::run(command.arg(&optimised).arg(wasm).args(FEATURES))?;
+    fs::rename(optimised, wasm)?;
+    Ok(())
+}
+
+fn wasm_opt() -> Option<PathBuf> {
+    [
+        "web/node_modules/.bin/wasm-opt",
+        "node_modules/.bin/wasm-opt",
+    ]
+    .into_iter()
+    .map(|path| sh::root().join(path))
+    .find(|path| path.exists())
+}
+
+/// What the package was made from: this compiled engine, with or without `wasm-opt`.
+fn stamp(compiled: &Path) -> Result<String> {
+    let metadata =
+        fs::metadata(compiled).with_context(|| format!("no engine at {}", compiled.display()))?;
+    let modified = metadata.modified()?.duration_since(std::time::UNIX_EPOCH)?;
+    Ok(format!(
+        "{} {} {:?} {}\n",
+        compiled.display(),
+        metadata.len(),
+        modified,
+        wasm_opt().is_some()
+    ))
+}
