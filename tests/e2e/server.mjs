@@ -1,0 +1,45 @@
+// Serves the npm package's files and a bare page to load them in: an origin of the tests' own.
+
+import { createReadStream, statSync } from "node:fs";
+import { createServer } from "node:http";
+import { extname, join, normalize } from "node:path";
+import { fileURLToPath } from "node:url";
+import { ADDRESS, ROOT } from "./headwater.mjs";
+
+const TYPES = {
+  ".html": "text/html",
+  ".js": "text/javascript",
+  ".json": "application/json",
+  ".mjs": "text/javascript",
+  ".wasm": "application/wasm",
+};
+
+/** Folders by the path they are served under; the longest that fits wins. */
+const FOLDERS = {
+  "/pkg/": join(ROOT, "web/dist/"),
+  "/headwater-sw.js": join(ROOT, "web/dist/headwater-sw.js"),
+  "/": fileURLToPath(new URL("page/", import.meta.url)),
+};
+
+/** An HTTP server on a free port; `url` is its root, `close()` its end. */
+export async function serve({ address = ADDRESS, folders = {} } = {}) {
+  const served = Object.entries({ ...FOLDERS, ...folders }).sort(([a], [b]) => b.length - a.length);
+  const server = createServer((request, response) => {
+    const path = normalize(decodeURIComponent(new URL(request.url, "http://host").pathname));
+    const [under, folder] = served.find(([under]) => path.startsWith(under)) ?? [];
+    const file = folder && join(folder, path.slice(under.length) || (under.endsWith("/") ? "index.html" : ""));
+    const stat = file && statSync(file.replace(/\/$/, ""), { throwIfNoEntry: false });
+    if (!stat?.isFile()) {
+      response.writeHead(404).end();
+      return;
+    }
+    const type = TYPES[extname(path) || ".html"] ?? "application/octet-stream";
+    response.writeHead(200, { "content-type": type, "content-length": stat.size, "cache-control": "no-store" });
+    createReadStream(file.replace(/\/$/, "")).pipe(response);
+  });
+  await new Promise((resolve) => server.listen(0, address, resolve));
+  return {
+    url: `http://${address}:${server.address().port}/`,
+    close: () => (server.closeAllConnections(), new Promise((resolve) => server.close(resolve))),
+  };
+}
