@@ -61,6 +61,13 @@ macro_rules! index {
 index!(PieceIndex);
 index!(FileIndex);
 
+impl FileIndex {
+    /// For the metainfo's own files, before they have a layout.
+    pub(crate) const fn unchecked(index: usize) -> Self {
+        Self(index as u32)
+    }
+}
+
 /// A run of bytes inside one piece, at most a block unless a peer asked for more.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Block {

@@ -21,6 +21,7 @@ pub mod hash;
 pub mod ids;
 pub mod layout;
 pub mod merkle;
+pub mod metainfo;
 pub mod rng;
 pub mod time;
 pub mod wire;

@@ -1,0 +1,404 @@
+//! The info dictionary: the part of a torrent that its names are over.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use bytes::Bytes;
+
+use super::error::Error;
+use super::limits::Limits;
+use super::paths::{Paths, safe_component};
+use crate::bencode::{Entries, Value};
+use crate::hash::{Sha1Digest, Sha256Digest, sha1, sha256};
+use crate::ids::{InfoHashV1, InfoHashV2, InfoHashes};
+use crate::layout::{Arrangement, BLOCK_LENGTH, FileEntry, FileIndex, Layout};
+
+/// An info dictionary, checked.
+#[derive(Clone, Debug)]
+pub(super) struct Info {
+    pub(super) bytes: Bytes,
+    pub(super) hashes: InfoHashes,
+    pub(super) name: String,
+    pub(super) is_single_file: bool,
+    pub(super) is_private: bool,
+    pub(super) layout: Layout,
+    /// Where in `bytes` the v1 piece hashes are.
+    pub(super) v1_hashes: Option<Range<usize>>,
+    /// By place in the layout.
+    pub(super) roots: Vec<Option<Sha256Digest>>,
+    pub(super) files_by_root: BTreeMap<Sha256Digest, FileIndex>,
+}
+
+/// A file as the dictionary has it.
+struct Found<'a> {
+    path: Vec<&'a [u8]>,
+    length: u64,
+    pad: bool,
+    root: Option<Sha256Digest>,
+}
+
+impl Info {
+    pub(super) fn parse(info: Value<'_, '_>, limits: &Limits) -> Result<Self, Error> {
+        if !info.is_dict() {
+            return Err(Error::Invalid {
+                key: "info",
+                why: "it is not a dictionary",
+            });
+        }
+        let is_v2 = is_v2(info)?;
+        let is_v1 = !is_v2 || info.get(b"pieces").is_some();
+        let piece_length = piece_length(info, is_v2, limits)?;
+        let name = info
+            .get(b"name.utf-8")
+            .and_then(|name| name.bytes())
+            .or_else(|| info.get(b"name")?.bytes())
+            .ok_or(Error::Missing("name"))?;
+        let tree = if is_v2 {
+            Some(files_of_tree(info, limits)?)
+        } else {
+            None
+        };
+        let is_single_file = is_single_file(info, name, is_v1, tree.as_deref());
+        let (arrangement, files) = match (tree, is_v1) {
+            (Some(tree), true) => {
+                let list = files_of_list(info, name, limits)?;
+                (Arrangement::Padded, joined(list, tree)?)
+            }
+            (Some(tree), false) => (Arrangement::Aligned, tree),
+            (None, _) => (Arrangement::Contiguous, files_of_list(info, name, limits)?),
+        };
+        let roots: Vec<_> = files.iter().map(|file| file.root).collect();
+        let files_by_root = files_by_root(&files)?;
+        let layout = Layout::new(arrangement, piece_length, entries(&files))?;
+        let v1_hashes = if is_v1 {
+            Some(v1_hashes(info, &layout)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            bytes: Bytes::copy_from_slice(info.raw()),
+            hashes: hashes(info.raw(), is_v1, is_v2),
+            name: safe_component(name),
+            is_single_file,
+            is_private: info.get(b"private").and_then(|p| p.int()) == Some(1),
+            layout,
+            v1_hashes,
+            roots,
+            files_by_root,
+        })
+    }
+}
+
+/// Reads the version before anything else, so that a newer torrent is called that.
+fn is_v2(info: Value<'_, '_>) -> Result<bool, Error> {
+    let version = match info.get(b"meta version") {
+        Some(version) => version.int().ok_or(Error::Invalid {
+            key: "meta version",
+            why: "it is not a number",
+        })?,
+        None => 1,
+    };
+    match version {
+        2 => Ok(true),
+        1 if info.get(b"file tree").is_some() => Err(Error::Invalid {
+            key: "meta version",
+            why: "there is a \"file tree\", but the version is not 2",
+        }),
+        1 => Ok(false),
+        3.. => Err(Error::NewerVersion(version)),
+        _ => Err(Error::Invalid {
+            key: "meta version",
+            why: "there is no such version",
+        }),
+    }
+}
+
+fn piece_length(info: Value<'_, '_>, is_v2: bool, limits: &Limits) -> Result<u32, Error> {
+    let length = info
+        .get(b"piece length")
+        .and_then(|length| length.int())
+        .ok_or(Error::Missing("piece length"))?;
+    let error = |why| Error::PieceLength { length, why };
+    let checked = u32::try_from(length)
+        .ok()
+        .filter(|length| *length > 0)
+        .ok_or(error("it is no usable number"))?;
+    if checked > limits.piece_length {
+        return Err(error("pieces that large are not supported here"));
+    }
+    if is_v2 && (!checked.is_power_of_two() || checked < BLOCK_LENGTH) {
+        return Err(error("in v2 it must be a power of two, 16384 or more"));
+    }
+    Ok(checked)
+}
+
+/// The files of v1: `length` for one file, else `files`.
+fn files_of_list<'a>(
+    info: Value<'a, '_>,
+    name: &'a [u8],
+    limits: &Limits,
+) -> Result<Vec<Found<'a>>, Error> {
+    let Some(files) = info.get(b"files") else {
+        let length = info.get(b"length").ok_or(Error::Missing("files"))?;
+        return Ok(alloc::vec![Found {
+            path: alloc::vec![name],
+            length: file_length(length, &[name])?,
+            pad: false,
+            root: None,
+        }]);
+    };
+    let files = files.list().ok_or(Error::Invalid {
+        key: "files",
+        why: "it is not a list",
+    })?;
+    let mut found = Vec::new();
+    for file in files {
+        if found.len() >= limits.files {
+            return Err(Error::TooMany {
+                what: "files",
+                limit: limits.files,
+            });
+        }
+        found.push(file_of_list(file, limits)?);
+    }
+    if found.is_empty() {
+        return Err(Error::Missing("file"));
+    }
+    Ok(found)
+}
+
+fn file_of_list<'a>(file: Value<'a, '_>, limits: &Limits) -> Result<Found<'a>, Error> {
+    let components = file
+        .get(b"path.utf-8")
+        .and_then(|path| path.list())
+        .or_else(|| file.get(b"path")?.list())
+        .ok_or(Error::Missing("path"))?;
+    let mut path = Vec::new();
+    for component in components {
+        let component = component.bytes().ok_or(Error::Invalid {
+            key: "path",
+            why: "it is not a list of strings",
+        })?;
+        if path.len() >= limits.path_depth {
+            return Err(too_deep(&path));
+        }
+        path.push(component);
+    }
+    if path.is_empty() {
+        return Err(Error::Invalid {
+            key: "path",
+            why: "it is empty",
+        });
+    }
+    let length = file.get(b"length").ok_or(Error::Missing("length"))?;
+    Ok(Found {
+        length: file_length(length, &path)?,
+        pad: attributes(file).contains(&b'p'),
+        path,
+        root: None,
+    })
+}
+
+fn attributes<'a>(file: Value<'a, '_>) -> &'a [u8] {
+    file.get(b"attr")
+        .and_then(|attributes| attributes.bytes())
+        .unwrap_or_default()
+}
+
+/// The files of v2, in the order of the tree's keys as they stand.
+fn files_of_tree<'a>(info: Value<'a, '_>, limits: &Limits) -> Result<Vec<Found<'a>>, Error> {
+    let tree = info.get(b"file tree").ok_or(Error::Missing("file tree"))?;
+    let tree = tree.dict().ok_or(Error::Invalid {
+        key: "file tree",
+        why: "it is not a dictionary",
+    })?;
+    let mut found = Vec::new();
+    // An own stack, not the thread's: depth is the stranger's choice.
+    let mut folders: Vec<Entries<'a, '_>> = alloc::vec![tree];
+    let mut path: Vec<&[u8]> = Vec::new();
+    while let Some(folder) = folders.last_mut() {
+        let Some((name, node)) = folder.next() else {
+            folders.pop();
+            path.pop();
+            continue;
+        };
+        path.push(name);
+        if name.is_empty() {
+            return Err(file_error(
+                &path,
+                "a name is empty, or a file stands where a folder must",
+            ));
+        }
+        if path.len() > limits.path_depth {
+            return Err(too_deep(&path));
+        }
+        let children = node
+            .dict()
+            .ok_or(file_error(&path, "it is not a dictionary"))?;
+        match children.clone().next() {
+            Some((b"", file)) if children.clone().nth(1).is_none() => {
+                if found.len() >= limits.files {
+                    return Err(Error::TooMany {
+                        what: "files",
+                        limit: limits.files,
+                    });
+                }
+                found.push(file_of_tree(file, &path)?);
+                path.pop();
+            }
+            _ => folders.push(children),
+        }
+    }
+    if found.is_empty() {
+        return Err(Error::Missing("file"));
+    }
+    Ok(found)
+}
+
+fn file_of_tree<'a>(file: Value<'a, '_>, path: &[&'a [u8]]) -> Result<Found<'a>, Error> {
+    let length = file
+        .get(b"length")
+        .ok_or(file_error(path, "it has no length"))?;
+    let length = file_length(length, path)?;
+    let root = match file.get(b"pieces root") {
+        Some(root) if length > 0 => Some(
+            root.bytes()
+                .and_then(Sha256Digest::from_slice)
+                .filter(|root| root.0 != [0; 32])
+                .ok_or(file_error(path, "its pieces root is no hash"))?,
+        ),
+        None if length > 0 => return Err(file_error(path, "it has no pieces root")),
+        Some(_) => return Err(file_error(path, "it is empty but has a pieces root")),
+        None => None,
+    };
+    Ok(Found {
+        path: path.to_vec(),
+        length,
+        pad: false,
+        root,
+    })
+}
+
+/// Gives the files of a hybrid's list the roots of its tree, if both are the same files.
+fn joined<'a>(mut list: Vec<Found<'a>>, tree: Vec<Found<'a>>) -> Result<Vec<Found<'a>>, Error> {
+    let mut tree = tree.into_iter();
+    for file in list.iter_mut().filter(|file| !file.pad) {
+        let twin = tree.next().ok_or(Error::Hybrid {
+            why: "the v1 list has more files",
+        })?;
+        if twin.path != file.path {
+            return Err(Error::Hybrid {
+                why: "a file has two paths, or the files stand in another order",
+            });
+        }
+        if twin.length != file.length {
+            return Err(Error::Hybrid {
+                why: "a file has two lengths",
+            });
+        }
+        file.root = twin.root;
+    }
+    if tree.next().is_some() {
+        return Err(Error::Hybrid {
+            why: "the v2 tree has more files",
+        });
+    }
+    Ok(list)
+}
+
+fn is_single_file(
+    info: Value<'_, '_>,
+    name: &[u8],
+    is_v1: bool,
+    tree: Option<&[Found<'_>]>,
+) -> bool {
+    match tree {
+        _ if is_v1 => info.get(b"files").is_none(),
+        Some([file]) => file.path == [name],
+        _ => false,
+    }
+}
+
+fn files_by_root(files: &[Found<'_>]) -> Result<BTreeMap<Sha256Digest, FileIndex>, Error> {
+    let mut by_root: BTreeMap<Sha256Digest, FileIndex> = BTreeMap::new();
+    for (number, file) in files.iter().enumerate() {
+        let Some(root) = file.root else { continue };
+        let first = *by_root.entry(root).or_insert(FileIndex::unchecked(number));
+        // One root cannot be over two lengths, and one layer could not serve both.
+        if files[first.as_usize()].length != file.length {
+            return Err(file_error(
+                &file.path,
+                "it shares its pieces root with a file of another length",
+            ));
+        }
+    }
+    Ok(by_root)
+}
+
+fn entries(files: &[Found<'_>]) -> Vec<FileEntry> {
+    let mut paths = Paths::default();
+    let mut entry = |file: &Found<'_>| {
+        let components = file.path.iter().map(|c| safe_component(c)).collect();
+        FileEntry {
+            path: paths.place(components),
+            length: file.length,
+            pad: file.pad,
+            start: 0,
+        }
+    };
+    files.iter().map(&mut entry).collect()
+}
+
+fn v1_hashes(info: Value<'_, '_>, layout: &Layout) -> Result<Range<usize>, Error> {
+    let pieces = info.get(b"pieces").ok_or(Error::Missing("pieces"))?;
+    let hashes = pieces.bytes().ok_or(Error::Invalid {
+        key: "pieces",
+        why: "it is not a string",
+    })?;
+    if !hashes.len().is_multiple_of(Sha1Digest::LENGTH) {
+        return Err(Error::Invalid {
+            key: "pieces",
+            why: "it is no string of 20-byte hashes",
+        });
+    }
+    let found = (hashes.len() / Sha1Digest::LENGTH) as u64;
+    let expected = u64::from(layout.piece_count());
+    if found != expected {
+        return Err(Error::PieceHashes { expected, found });
+    }
+    let end = pieces.offset() + pieces.raw().len() - info.offset();
+    Ok(end - hashes.len()..end)
+}
+
+fn hashes(info: &[u8], is_v1: bool, is_v2: bool) -> InfoHashes {
+    let v1 = || InfoHashV1(sha1(info).0);
+    let v2 = || InfoHashV2(sha256(info).0);
+    match (is_v1, is_v2) {
+        (true, true) => InfoHashes::Hybrid(v1(), v2()),
+        (false, true) => InfoHashes::V2(v2()),
+        (_, false) => InfoHashes::V1(v1()),
+    }
+}
+
+fn file_length(length: Value<'_, '_>, path: &[&[u8]]) -> Result<u64, Error> {
+    length
+        .int()
+        .and_then(|length| u64::try_from(length).ok())
+        .ok_or_else(|| file_error(path, "its length is no usable number"))
+}
+
+fn too_deep(path: &[&[u8]]) -> Error {
+    file_error(path, "it lies too many folders deep")
+}
+
+fn file_error(path: &[&[u8]], why: &'static str) -> Error {
+    // Long enough to find it, short enough for a message.
+    let start = path.len().min(4);
+    let names: Vec<_> = path[..start].iter().map(|c| safe_component(c)).collect();
+    Error::File {
+        path: names.join("/"),
+        why,
+    }
+}

@@ -1,0 +1,148 @@
+//! Names from strangers, made safe to join to a folder and to show.
+//!
+//! Nothing is refused for its name: what could mislead a file system or a reader is replaced, and
+//! a path that then is another's gets a number. The bytes of the torrent stay as they are.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+/// Longest component that file systems take, in bytes.
+const MAX_COMPONENT: usize = 255;
+
+/// What of a component's end is kept when it is too long: its extension.
+const MAX_EXTENSION: usize = 16;
+
+/// One component: no separators, control or direction marks, not empty, not `.` or `..`.
+pub(super) fn safe_component(bytes: &[u8]) -> String {
+    let name: String = String::from_utf8_lossy(bytes).chars().map(safe).collect();
+    match name.as_str() {
+        "" | "." | ".." => "_".into(),
+        _ => shortened(name),
+    }
+}
+
+fn safe(c: char) -> char {
+    let turns_text = matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let separates = matches!(c, '/' | '\\');
+    if separates || turns_text || c.is_control() || c == char::REPLACEMENT_CHARACTER {
+        '_'
+    } else {
+        c
+    }
+}
+
+fn shortened(name: String) -> String {
+    if name.len() <= MAX_COMPONENT {
+        return name;
+    }
+    let (stem, extension) = split_extension(&name);
+    let mut end = (MAX_COMPONENT - extension.len()).min(stem.len());
+    while !stem.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{extension}", &stem[..end])
+}
+
+fn split_extension(name: &str) -> (&str, &str) {
+    match name.rfind('.') {
+        Some(dot) if dot > 0 && name.len() - dot <= MAX_EXTENSION => name.split_at(dot),
+        _ => (name, ""),
+    }
+}
+
+/// Paths given out so far, each only once.
+#[derive(Debug, Default)]
+pub(super) struct Paths {
+    nodes: BTreeMap<(u32, String), Node>,
+}
+
+#[derive(Debug)]
+struct Node {
+    id: u32,
+    is_folder: bool,
+    /// Numbers tried so far to tell others of this name apart.
+    tried: u32,
+    /// What a folder of this name is called, since a file has it.
+    folder_alias: Option<String>,
+}
+
+/// The folder all paths start in.
+const ROOT: u32 = 0;
+
+impl Paths {
+    /// The path to use for these components, themselves safe.
+    pub(super) fn place(&mut self, components: Vec<String>) -> Vec<String> {
+        let mut folder = ROOT;
+        let mut path = Vec::with_capacity(components.len());
+        let last = components.len().saturating_sub(1);
+        for (depth, name) in components.into_iter().enumerate() {
+            let name = if depth < last {
+                self.folder(&mut folder, name)
+            } else {
+                self.free(folder, name, false)
+            };
+            path.push(name);
+        }
+        path
+    }
+
+    /// Steps into a folder, made if need be; says what it is called.
+    fn folder(&mut self, parent: &mut u32, name: String) -> String {
+        let place = (*parent, name);
+        let name = match self.nodes.get(&place) {
+            Some(node) if node.is_folder => place.1,
+            Some(node) => match node.folder_alias.clone() {
+                Some(alias) => alias,
+                None => {
+                    let alias = self.free(*parent, place.1.clone(), true);
+                    if let Some(node) = self.nodes.get_mut(&place) {
+                        node.folder_alias = Some(alias.clone());
+                    }
+                    alias
+                }
+            },
+            None => self.free(*parent, place.1, true),
+        };
+        if let Some(node) = self.nodes.get(&(*parent, name.clone())) {
+            *parent = node.id;
+        }
+        name
+    }
+
+    /// Takes this name, or with a number if it is taken.
+    fn free(&mut self, parent: u32, name: String, is_folder: bool) -> String {
+        let id = self.nodes.len() as u32 + 1;
+        let mut place = (parent, name);
+        if let Some(mut node) = self.nodes.remove(&place) {
+            let mut other = place.clone();
+            while other.1 == place.1 || self.nodes.contains_key(&other) {
+                node.tried += 1;
+                other.1 = numbered(&place.1, node.tried);
+            }
+            self.nodes.insert(place, node);
+            place = other;
+        }
+        let name = place.1.clone();
+        let node = Node {
+            id,
+            is_folder,
+            tried: 0,
+            folder_alias: None,
+        };
+        self.nodes.insert(place, node);
+        name
+    }
+}
+
+fn numbered(name: &str, number: u32) -> String {
+    let (stem, extension) = split_extension(name);
+    let number = number.to_string();
+    let room = MAX_COMPONENT - extension.len() - number.len() - 1;
+    let mut end = stem.len().min(room);
+    while !stem.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}.{number}{extension}", &stem[..end])
+}
