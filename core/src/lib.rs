@@ -24,4 +24,5 @@ pub mod merkle;
 pub mod metainfo;
 pub mod rng;
 pub mod time;
+pub mod tracker;
 pub mod wire;

@@ -1,0 +1,7 @@
+//! How peers find each other: the WebSocket tracker of WebTorrent, from both ends.
+//!
+//! Messages, the client's logic and the server's. Sockets, JSON framing and WebRTC itself are the
+//! drivers'; here is what to say, to whom, and when.
+
+pub mod message;
+pub mod sdp;
