@@ -111,6 +111,7 @@ pub fn decode_prefix(bytes: &[u8], limits: Limits) -> Result<(Document<'_>, &[u8
     let document = Document {
         bytes,
         tokens: reader.tokens,
+        unsorted: reader.unsorted,
     };
     Ok((document, &bytes[end..]))
 }
@@ -127,6 +128,8 @@ struct Token {
 pub struct Document<'a> {
     bytes: &'a [u8],
     tokens: Vec<Token>,
+    /// Where dictionaries start whose keys are out of order.
+    unsorted: Vec<u32>,
 }
 
 impl<'a> Document<'a> {
@@ -213,6 +216,16 @@ impl<'a, 'd> Value<'a, 'd> {
         self.is_dict().then(|| Entries(self.items()))
     }
 
+    /// Whether the keys of every dictionary in it stand in order.
+    pub fn is_sorted(&self) -> bool {
+        let span = self.offset()..self.end();
+        !self
+            .document
+            .unsorted
+            .iter()
+            .any(|start| span.contains(&(*start as usize)))
+    }
+
     /// The value of this key, if it is a dictionary and has it.
     pub fn get(&self, key: &[u8]) -> Option<Value<'a, 'd>> {
         self.dict()?
@@ -297,6 +310,7 @@ struct Reader<'a> {
     bytes: &'a [u8],
     limits: Limits,
     tokens: Vec<Token>,
+    unsorted: Vec<u32>,
     keeps: bool,
     count: usize,
     at: usize,
@@ -308,6 +322,7 @@ impl<'a> Reader<'a> {
             bytes,
             limits,
             tokens,
+            unsorted: Vec::new(),
             keeps,
             count: 0,
             at: 0,
@@ -459,6 +474,7 @@ impl<'a> Reader<'a> {
         let document = Document {
             bytes: self.bytes,
             tokens: core::mem::take(&mut self.tokens),
+            unsorted: Vec::new(),
         };
         let value = Value {
             document: &document,
@@ -468,6 +484,7 @@ impl<'a> Reader<'a> {
         keys.sort_unstable();
         let twice = keys.windows(2).any(|pair| pair[0] == pair[1]);
         let at = value.offset();
+        self.unsorted.push(at as u32);
         self.tokens = document.tokens;
         if twice {
             return Err(Error {

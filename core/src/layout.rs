@@ -198,12 +198,10 @@ impl Layout {
                 }
                 _ => end,
             };
-            // A pad that starts a piece, or runs past one, would make pieces of no file.
-            let from_piece = file.start % step;
+            // A pad fills up the piece that a file began, and all of it.
             if arrangement == Arrangement::Padded
                 && file.pad
-                && file.length > 0
-                && (from_piece == 0 || file.length > step - from_piece)
+                && (aligned == Some(end) || end.checked_add(file.length) != aligned)
             {
                 return Err(LayoutError::Unaligned(number));
             }

@@ -140,7 +140,7 @@ impl Shape {
         span.is_sound()
             && span.base < self.height()
             && u64::from(span.index) + u64::from(span.length) <= layer_width
-            && span.proof_layers <= self.height() - span.base
+            && span.proof_layers < self.height() - span.base
             && span.top() <= self.height()
     }
 }

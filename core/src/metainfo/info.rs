@@ -48,27 +48,49 @@ impl Info {
             });
         }
         let is_v2 = is_v2(info)?;
-        let is_v1 = !is_v2 || info.get(b"pieces").is_some();
+        let list = info.get(b"files").filter(|files| files.is_list());
+        let is_v1 = !is_v2 || list.is_some() || info.get(b"length").is_some();
+        if !is_v1 && info.get(b"pieces").is_some() {
+            return Err(Error::Hybrid {
+                why: "there are v1 hashes, but no v1 files",
+            });
+        }
         let piece_length = piece_length(info, is_v2, limits)?;
         let name = info
             .get(b"name.utf-8")
             .and_then(|name| name.bytes())
             .or_else(|| info.get(b"name")?.bytes())
             .ok_or(Error::Missing("name"))?;
+        if list.is_none() && is_v1 && is_no_name(name) {
+            return Err(Error::Missing("name"));
+        }
         let tree = if is_v2 {
             Some(files_of_tree(info, limits)?)
         } else {
             None
         };
-        let is_single_file = is_single_file(info, name, is_v1, tree.as_deref());
+        let is_single_file = match &tree {
+            _ if is_v1 => list.is_none(),
+            Some(tree) => matches!(&tree[..], [file] if file.path == [name]),
+            None => false,
+        };
         let (arrangement, files) = match (tree, is_v1) {
             (Some(tree), true) => {
-                let list = files_of_list(info, name, limits)?;
+                let list = files_of_list(info, list, name, limits)?;
                 (Arrangement::Padded, joined(list, tree)?)
             }
             (Some(tree), false) => (Arrangement::Aligned, tree),
-            (None, _) => (Arrangement::Contiguous, files_of_list(info, name, limits)?),
+            (None, _) => (
+                Arrangement::Contiguous,
+                files_of_list(info, list, name, limits)?,
+            ),
         };
+        if files.iter().all(|file| file.length == 0) {
+            return Err(Error::Invalid {
+                key: "info",
+                why: "all its files are empty",
+            });
+        }
         let roots: Vec<_> = files.iter().map(|file| file.root).collect();
         let files_by_root = files_by_root(&files)?;
         let layout = Layout::new(arrangement, piece_length, entries(&files))?;
@@ -82,7 +104,10 @@ impl Info {
             hashes: hashes(info.raw(), is_v1, is_v2),
             name: safe_component(name),
             is_single_file,
-            is_private: info.get(b"private").and_then(|p| p.int()) == Some(1),
+            is_private: info
+                .get(b"private")
+                .and_then(|private| private.int())
+                .is_some_and(|private| private != 0),
             layout,
             v1_hashes,
             roots,
@@ -93,25 +118,21 @@ impl Info {
 
 /// Reads the version before anything else, so that a newer torrent is called that.
 fn is_v2(info: Value<'_, '_>) -> Result<bool, Error> {
-    let version = match info.get(b"meta version") {
-        Some(version) => version.int().ok_or(Error::Invalid {
-            key: "meta version",
-            why: "it is not a number",
-        })?,
-        None => 1,
-    };
+    let version = info.get(b"meta version").and_then(|version| version.int());
+    if matches!(version, Some(1..)) && !info.is_sorted() {
+        return Err(Error::Invalid {
+            key: "info",
+            why: "its keys are not in order",
+        });
+    }
     match version {
-        2 => Ok(true),
-        1 if info.get(b"file tree").is_some() => Err(Error::Invalid {
+        Some(2) => Ok(true),
+        Some(version @ 3..) => Err(Error::NewerVersion(version)),
+        _ if info.get(b"file tree").is_some_and(|tree| tree.is_dict()) => Err(Error::Invalid {
             key: "meta version",
             why: "there is a \"file tree\", but the version is not 2",
         }),
-        1 => Ok(false),
-        3.. => Err(Error::NewerVersion(version)),
-        _ => Err(Error::Invalid {
-            key: "meta version",
-            why: "there is no such version",
-        }),
+        _ => Ok(false),
     }
 }
 
@@ -137,22 +158,18 @@ fn piece_length(info: Value<'_, '_>, is_v2: bool, limits: &Limits) -> Result<u32
 /// The files of v1: `length` for one file, else `files`.
 fn files_of_list<'a>(
     info: Value<'a, '_>,
+    list: Option<Value<'a, '_>>,
     name: &'a [u8],
     limits: &Limits,
 ) -> Result<Vec<Found<'a>>, Error> {
-    let Some(files) = info.get(b"files") else {
-        let length = info.get(b"length").ok_or(Error::Missing("files"))?;
+    let Some(files) = list.and_then(|list| list.list()) else {
         return Ok(alloc::vec![Found {
             path: alloc::vec![name],
-            length: file_length(length, &[name])?,
+            length: file_length(info, &[name])?,
             pad: false,
             root: None,
         }]);
     };
-    let files = files.list().ok_or(Error::Invalid {
-        key: "files",
-        why: "it is not a list",
-    })?;
     let mut found = Vec::new();
     for file in files {
         if found.len() >= limits.files {
@@ -173,10 +190,9 @@ fn file_of_list<'a>(file: Value<'a, '_>, limits: &Limits) -> Result<Found<'a>, E
     let components = file
         .get(b"path.utf-8")
         .and_then(|path| path.list())
-        .or_else(|| file.get(b"path")?.list())
-        .ok_or(Error::Missing("path"))?;
+        .or_else(|| file.get(b"path")?.list());
     let mut path = Vec::new();
-    for component in components {
+    for component in components.into_iter().flatten() {
         let component = component.bytes().ok_or(Error::Invalid {
             key: "path",
             why: "it is not a list of strings",
@@ -186,25 +202,37 @@ fn file_of_list<'a>(file: Value<'a, '_>, limits: &Limits) -> Result<Found<'a>, E
         }
         path.push(component);
     }
+    let is_pad = is(file, b'p') || path.iter().any(|name| is_bitcomet_pad(name));
     if path.is_empty() {
-        return Err(Error::Invalid {
-            key: "path",
-            why: "it is empty",
-        });
+        if !is_pad {
+            return Err(Error::Missing("path"));
+        }
+        path.push(b".pad");
     }
-    let length = file.get(b"length").ok_or(Error::Missing("length"))?;
     Ok(Found {
-        length: file_length(length, &path)?,
-        pad: attributes(file).contains(&b'p'),
+        length: file_length(file, &path)?,
+        pad: is_pad,
         path,
         root: None,
     })
 }
 
-fn attributes<'a>(file: Value<'a, '_>) -> &'a [u8] {
+/// Whether a file has this attribute (BEP 47).
+fn is(file: Value<'_, '_>, attribute: u8) -> bool {
     file.get(b"attr")
         .and_then(|attributes| attributes.bytes())
-        .unwrap_or_default()
+        .is_some_and(|attributes| attributes.contains(&attribute))
+}
+
+/// BitComet padded before there was an attribute for it.
+fn is_bitcomet_pad(name: &[u8]) -> bool {
+    let mark = b"_____padding_file_";
+    name.windows(mark.len()).any(|part| part == mark)
+}
+
+/// Whether nothing is left of a name that is made safe.
+fn is_no_name(name: &[u8]) -> bool {
+    matches!(name, b"" | b"." | b"..") || name.iter().all(|byte| matches!(byte, b'/' | b'\\'))
 }
 
 /// The files of v2, in the order of the tree's keys as they stand.
@@ -258,20 +286,19 @@ fn files_of_tree<'a>(info: Value<'a, '_>, limits: &Limits) -> Result<Vec<Found<'
 }
 
 fn file_of_tree<'a>(file: Value<'a, '_>, path: &[&'a [u8]]) -> Result<Found<'a>, Error> {
-    let length = file
-        .get(b"length")
-        .ok_or(file_error(path, "it has no length"))?;
-    let length = file_length(length, path)?;
-    let root = match file.get(b"pieces root") {
-        Some(root) if length > 0 => Some(
-            root.bytes()
-                .and_then(Sha256Digest::from_slice)
-                .filter(|root| root.0 != [0; 32])
-                .ok_or(file_error(path, "its pieces root is no hash"))?,
-        ),
-        None if length > 0 => return Err(file_error(path, "it has no pieces root")),
-        Some(_) => return Err(file_error(path, "it is empty but has a pieces root")),
-        None => None,
+    if is(file, b'p') {
+        return Err(file_error(path, "it is padding, which v2 does not have"));
+    }
+    let length = file_length(file, path)?;
+    let root = if length > 0 {
+        let root = file
+            .get(b"pieces root")
+            .and_then(|root| Sha256Digest::from_slice(root.bytes()?))
+            .filter(|root| root.0 != [0; 32])
+            .ok_or_else(|| file_error(path, "it has no pieces root, or one that is no hash"))?;
+        Some(root)
+    } else {
+        None
     };
     Ok(Found {
         path: path.to_vec(),
@@ -306,19 +333,6 @@ fn joined<'a>(mut list: Vec<Found<'a>>, tree: Vec<Found<'a>>) -> Result<Vec<Foun
         });
     }
     Ok(list)
-}
-
-fn is_single_file(
-    info: Value<'_, '_>,
-    name: &[u8],
-    is_v1: bool,
-    tree: Option<&[Found<'_>]>,
-) -> bool {
-    match tree {
-        _ if is_v1 => info.get(b"files").is_none(),
-        Some([file]) => file.path == [name],
-        _ => false,
-    }
 }
 
 fn files_by_root(files: &[Found<'_>]) -> Result<BTreeMap<Sha256Digest, FileIndex>, Error> {
@@ -382,11 +396,14 @@ fn hashes(info: &[u8], is_v1: bool, is_v2: bool) -> InfoHashes {
     }
 }
 
-fn file_length(length: Value<'_, '_>, path: &[&[u8]]) -> Result<u64, Error> {
-    length
-        .int()
-        .and_then(|length| u64::try_from(length).ok())
-        .ok_or_else(|| file_error(path, "its length is no usable number"))
+/// A link has no bytes of its own, whatever it says; we keep it as an empty file.
+fn file_length(file: Value<'_, '_>, path: &[&[u8]]) -> Result<u64, Error> {
+    if is(file, b'l') {
+        return Ok(0);
+    }
+    file.get(b"length")
+        .and_then(|length| u64::try_from(length.int()?).ok())
+        .ok_or_else(|| file_error(path, "it has no length, or one that is no usable number"))
 }
 
 fn too_deep(path: &[&[u8]]) -> Error {
