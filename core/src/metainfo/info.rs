@@ -356,7 +356,12 @@ fn entries(files: &[Found<'_>]) -> Vec<FileEntry> {
     let mut entry = |file: &Found<'_>| {
         let components = file.path.iter().map(|c| safe_component(c)).collect();
         FileEntry {
-            path: paths.place(components),
+            // Padding is never stored, so its name is in nobody's way.
+            path: if file.pad {
+                components
+            } else {
+                paths.place(components)
+            },
             length: file.length,
             pad: file.pad,
             start: 0,

@@ -96,25 +96,29 @@ impl Metainfo {
         trackers: Vec<String>,
         limits: &Limits,
     ) -> Result<Self, Error> {
+        let mut metainfo = Self::read_info(info, limits)?;
+        let found = metainfo.info_hashes();
+        let has_v1 = expected.v1().is_none_or(|v1| found.v1() == Some(v1));
+        let has_v2 = expected.v2().is_none_or(|v2| found.v2() == Some(v2));
+        if !has_v1 || !has_v2 {
+            return Err(Error::WrongInfoHash);
+        }
+        metainfo.set_trackers(trackers);
+        Ok(metainfo)
+    }
+
+    /// Reads an info dictionary, whatever its names.
+    fn read_info(info: &[u8], limits: &Limits) -> Result<Self, Error> {
         if info.len() > limits.torrent_bytes {
             return Err(Error::TooLong {
                 limit: limits.torrent_bytes,
             });
         }
         let document = bencode::decode(info, limits.bencode)?;
-        let info = Info::parse(document.root(), limits)?;
-        let has_v1 = expected.v1().is_none_or(|v1| info.hashes.v1() == Some(v1));
-        let has_v2 = expected.v2().is_none_or(|v2| info.hashes.v2() == Some(v2));
-        if !has_v1 || !has_v2 {
-            return Err(Error::WrongInfoHash);
-        }
         Ok(Self {
-            info,
+            info: Info::parse(document.root(), limits)?,
             layers: BTreeMap::new(),
-            extra: Extra {
-                trackers,
-                ..Extra::default()
-            },
+            extra: Extra::default(),
         })
     }
 
