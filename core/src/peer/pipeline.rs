@@ -1,0 +1,197 @@
+//! How many requests one peer has outstanding, and which.
+//!
+//! Requests follow the bandwidth-delay product: X = Q·L / RTT below the knee, flat beyond it, so
+//! Q grows while goodput grows and then follows delivered rate × (round trip + margin).
+
+use alloc::collections::VecDeque;
+
+use super::rate::Rate;
+use crate::layout::Block;
+use crate::time::{Duration, Instant};
+
+/// Requests out before anything is known of a peer.
+const FIRST_LIMIT: u32 = 16;
+/// What a peer that never said otherwise will queue (libtorrent's default `reqq` is 2000, BEP 10's old clients 250).
+const DEFAULT_REQQ: u32 = 250;
+/// Most requests we ever keep out to one peer.
+const MAX_OUTSTANDING: u32 = 512;
+/// Slack on top of the round trip, for a peer's own queueing and our turns.
+const MARGIN: Duration = Duration::from_millis(50);
+/// A round trip measured longer ago than this no longer speaks for the path.
+const ROUND_TRIP_LIFE: Duration = Duration::from_secs(10);
+/// L of the formulas.
+const BLOCK: u64 = 16 * 1024;
+
+/// A request that is out.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// What was asked for.
+    pub block: Block,
+    /// When.
+    pub at: Instant,
+    /// Whether the block was given to others meanwhile: late bytes are still welcome.
+    pub released: bool,
+}
+
+/// The requests that are out to one peer, and how many there should be.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    outstanding: VecDeque<Asked>,
+    reqq: u32,
+    limit: u32,
+    probing: bool,
+    /// Blocks that came in this probing round, when the round began, and what the last one delivered.
+    round: (u32, Instant, u64),
+    shortest: Option<(Duration, Instant)>,
+    smoothed: Option<Duration>,
+    delivered: Rate,
+    last_block: Option<Instant>,
+}
+
+impl Default for Pipeline {
+    fn default() -> Self {
+        Self {
+            outstanding: VecDeque::new(),
+            reqq: DEFAULT_REQQ,
+            limit: FIRST_LIMIT,
+            probing: true,
+            round: (0, Instant::START, 0),
+            shortest: None,
+            smoothed: None,
+            delivered: Rate::default(),
+            last_block: None,
+        }
+    }
+}
+
+impl Pipeline {
+    /// The peer said how many requests it queues (BEP 10 `reqq`).
+    pub fn honour(&mut self, reqq: u32) {
+        self.reqq = reqq.max(1);
+    }
+
+    /// How many more requests may go out now.
+    pub fn room(&self) -> u32 {
+        self.limit().saturating_sub(self.outstanding.len() as u32)
+    }
+
+    /// How many requests should be out.
+    pub fn limit(&self) -> u32 {
+        self.limit.min(self.reqq).min(MAX_OUTSTANDING)
+    }
+
+    /// How many requests are out.
+    pub fn outstanding(&self) -> u32 {
+        self.outstanding.len() as u32
+    }
+
+    /// The requests that are out, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Asked> {
+        self.outstanding.iter()
+    }
+
+    /// Whether this block is out with this peer.
+    pub fn has(&self, block: Block) -> bool {
+        self.outstanding.iter().any(|asked| asked.block == block)
+    }
+
+    /// A request went out.
+    pub fn ask(&mut self, now: Instant, block: Block) {
+        if self.outstanding.is_empty() {
+            self.round.0 = 0;
+            self.round.1 = now;
+        }
+        self.outstanding.push_back(Asked { block, at: now, released: false });
+    }
+
+    /// A block came. The request it answers, or `None` if nobody asked for it.
+    pub fn answer(&mut self, now: Instant, block: Block) -> Option<Asked> {
+        let asked = self.take(block)?;
+        let took = now.since(asked.at);
+        let expired = self.shortest.is_none_or(|(least, at)| took <= least || now.since(at) > ROUND_TRIP_LIFE);
+        if expired {
+            self.shortest = Some((took, now));
+        }
+        self.smoothed = Some(self.smoothed.map_or(took, |smoothed| (smoothed * 7 + took) / 8));
+        self.delivered.add(now, u64::from(block.length));
+        self.last_block = Some(now);
+        self.adapt(now);
+        Some(asked)
+    }
+
+    /// A request was refused, or taken back.
+    pub fn take(&mut self, block: Block) -> Option<Asked> {
+        let at = self.outstanding.iter().position(|asked| asked.block == block)?;
+        self.outstanding.remove(at)
+    }
+
+    /// All requests that are out, as when a peer chokes us or leaves.
+    pub fn clear(&mut self) -> impl Iterator<Item = Asked> + use<> {
+        core::mem::take(&mut self.outstanding).into_iter()
+    }
+
+    /// The peer does not deliver: its blocks are free for others and it gets one request at a time
+    /// until it delivers again.
+    pub fn snub(&mut self) -> impl Iterator<Item = Block> + '_ {
+        self.limit = 1;
+        self.probing = true;
+        self.outstanding.iter_mut().filter(|asked| !asked.released).map(|asked| {
+            asked.released = true;
+            asked.block
+        })
+    }
+
+    /// Bytes per second that the peer delivers.
+    pub fn rate(&self, now: Instant) -> u64 {
+        self.delivered.per_second(now)
+    }
+
+    /// Bytes that the peer delivered.
+    pub const fn delivered(&self) -> u64 {
+        self.delivered.total()
+    }
+
+    /// The shortest time from request to block of late.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.shortest.map(|(took, _)| took)
+    }
+
+    /// When the last block came.
+    pub const fn last_block(&self) -> Option<Instant> {
+        self.last_block
+    }
+
+    /// How long a block asked for now should take: what it takes of late, or what the queue says.
+    pub fn expected(&self, now: Instant) -> Duration {
+        let rate = self.rate(now).max(1);
+        let queue = (u64::from(self.outstanding()) + 1) * BLOCK;
+        let queued = Duration::from_micros((queue * 1_000_000 / rate).min(60_000_000));
+        match self.smoothed {
+            Some(smoothed) => smoothed.max(queued.min(smoothed * 4)),
+            None => Duration::from_secs(2),
+        }
+    }
+
+    fn adapt(&mut self, now: Instant) {
+        self.round.0 += 1;
+        if self.probing {
+            self.limit = (self.limit + 1).min(MAX_OUTSTANDING);
+            if self.round.0 < self.limit / 2 {
+                return;
+            }
+            let micros = (now.since(self.round.1).as_micros() as u64).max(1);
+            let goodput = u64::from(self.round.0) * BLOCK * 1_000_000 / micros;
+            // Goodput that no longer rises by a tenth means the pipe is full.
+            self.probing = goodput > self.round.2 + self.round.2 / 10;
+            self.round = (0, now, goodput);
+        } else if let Some((least, _)) = self.shortest {
+            let product = self.rate(now) * (least + MARGIN).as_micros() as u64 / 1_000_000;
+            let wanted = (product / BLOCK) as u32 + 4;
+            // Down by one a block, up at once: a pause of the reader must not close the pipe.
+            self.limit = wanted.max(self.limit - 1).clamp(4, MAX_OUTSTANDING);
+            if self.round.0 > 4 * self.limit {
+                self.round = (0, now, self.rate(now));
+            }
+        }
+    }
+}
