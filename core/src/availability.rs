@@ -21,7 +21,13 @@ impl Availability {
 
     /// How many connected peers have piece `index`.
     pub fn of(&self, index: u32) -> u32 {
-        self.seeds + self.counts.get(index as usize).copied().unwrap_or(0)
+        self.seeds + self.rarity(index)
+    }
+
+    /// How many connected peers that lack other pieces have this one: orders pieces by rarity, and
+    /// a seed's coming or going changes it for none.
+    pub fn rarity(&self, index: u32) -> u32 {
+        self.counts.get(index as usize).copied().unwrap_or(0)
     }
 
     /// A peer that has everything came.

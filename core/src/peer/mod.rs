@@ -1,0 +1,253 @@
+//! One peer: what it said, what is out with it, what it wants, what waits to be sent to it.
+//!
+//! State only. What a message means for the swarm is decided there.
+
+mod fault;
+mod pipeline;
+mod rate;
+mod uploads;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+pub use fault::Fault;
+pub use pipeline::{Asked, Pipeline};
+pub use rate::Rate;
+pub use uploads::{MAX_QUEUED, Queued, Uploads};
+
+use crate::bitfield::Bitfield;
+use crate::ids::{PeerId, PeerKey};
+use crate::time::Instant;
+use crate::wire::extended::{ExtendedHandshake, LT_DONTHAVE, UT_METADATA};
+use crate::wire::{Decoder, Features, Message};
+
+/// Most bytes in one message to a transport: a data channel takes no more everywhere.
+pub const MAX_SEND: usize = 64 * 1024;
+/// Most bytes that wait for a peer that does not read.
+pub const MAX_OUTBOX: usize = 1 << 20;
+/// Pieces a peer may name before we know how many there are.
+const MAX_EARLY_HAVES: usize = 4096;
+
+/// What carries a peer's bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Transport {
+    /// A TCP connection.
+    Tcp,
+    /// A WebRTC data channel.
+    WebRtc,
+}
+
+/// What a peer has.
+#[derive(Clone, Debug)]
+pub enum Has {
+    /// Everything.
+    All,
+    /// This.
+    Some(Bitfield),
+    /// Said before we knew the torrent: the body of its bitfield, and its haves.
+    Unread {
+        /// The body of its `bitfield`, if it sent one.
+        bits: Option<Vec<u8>>,
+        /// Whether it said that it has everything.
+        all: bool,
+        /// Its `have`s.
+        haves: Vec<u32>,
+    },
+}
+
+/// One peer.
+#[derive(Debug)]
+pub struct Peer {
+    /// How its connection is numbered.
+    pub key: PeerKey,
+    /// How the driver calls it, for events.
+    pub name: String,
+    /// What carries its bytes.
+    pub transport: Transport,
+    /// Whether we called it.
+    pub dialled: bool,
+    /// Its byte stream.
+    pub decoder: Decoder,
+    /// Its handshake's id; `None` until that came.
+    pub id: Option<PeerId>,
+    /// What it can do.
+    pub features: Features,
+    /// Whether both sides mean the v2 torrent: hashes may be asked for.
+    pub v2: bool,
+    /// Whether our handshake went out.
+    pub greeted: bool,
+    /// What it said in its extended handshake.
+    pub extensions: ExtendedHandshake,
+    /// What it has.
+    pub has: Has,
+    /// Whether it answers us not.
+    pub chokes_us: bool,
+    /// Whether it wants something of us.
+    pub wants: bool,
+    /// Whether we told it that we want something.
+    pub wanted: bool,
+    /// Since when we answer it.
+    pub unchoked: Option<Instant>,
+    /// When that last changed.
+    pub choke_changed: Instant,
+    /// Our requests.
+    pub pipeline: Pipeline,
+    /// Its requests.
+    pub uploads: Uploads,
+    /// Payload it took.
+    pub sent: Rate,
+    /// Payload that it sent and that was wrong.
+    pub refused: u64,
+    /// Blocks it may still send after we took the request back.
+    pub excused: u32,
+    /// Whether it lets its requests starve.
+    pub snubbed: bool,
+    /// Our requests for hashes that it has not answered.
+    pub hash_requests: u32,
+    /// Its requests for hashes that we have not answered.
+    pub hash_debts: u32,
+    /// When it last said something.
+    pub heard: Instant,
+    /// When we last said something.
+    pub spoke: Instant,
+    /// When it was opened.
+    pub opened: Instant,
+    outbox: Vec<u8>,
+    room: usize,
+}
+
+impl Peer {
+    /// A connection that just opened.
+    pub fn new(now: Instant, key: PeerKey, name: String, transport: Transport, dialled: bool) -> Self {
+        Self {
+            key,
+            name,
+            transport,
+            dialled,
+            decoder: Decoder::new(),
+            id: None,
+            features: Features::default(),
+            v2: false,
+            greeted: false,
+            extensions: ExtendedHandshake::default(),
+            has: Has::Unread { bits: None, all: false, haves: Vec::new() },
+            chokes_us: true,
+            wants: false,
+            wanted: false,
+            unchoked: None,
+            choke_changed: now,
+            pipeline: Pipeline::default(),
+            uploads: Uploads::default(),
+            sent: Rate::default(),
+            refused: 0,
+            excused: 0,
+            snubbed: false,
+            hash_requests: 0,
+            hash_debts: 0,
+            heard: now,
+            spoke: now,
+            opened: now,
+            outbox: Vec::new(),
+            room: 0,
+        }
+    }
+
+    /// Whether it has a piece, as far as we know.
+    pub fn has(&self, piece: u32) -> bool {
+        match &self.has {
+            Has::All => true,
+            Has::Some(bits) => bits.has(piece),
+            Has::Unread { .. } => false,
+        }
+    }
+
+    /// Whether it has everything.
+    pub const fn is_seed(&self) -> bool {
+        matches!(self.has, Has::All)
+    }
+
+    /// How many of `pieces` pieces it has.
+    pub fn piece_count(&self, pieces: u32) -> u32 {
+        match &self.has {
+            Has::All => pieces,
+            Has::Some(bits) => bits.count(),
+            Has::Unread { .. } => 0,
+        }
+    }
+
+    /// It said what it has before we know the torrent. Faulty if that is more than anybody has to say.
+    pub fn note_early(&mut self, said: &Message<'_>) -> Result<(), Fault> {
+        let Has::Unread { bits, all, haves } = &mut self.has else { return Err(Fault::BadMessage) };
+        match said {
+            Message::Bitfield(body) => *bits = Some(body.to_vec()),
+            Message::HaveAll => *all = true,
+            Message::Have(piece) if haves.len() < MAX_EARLY_HAVES => haves.push(*piece),
+            Message::Have(_) => return Err(Fault::BadMessage),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The id it gave `ut_metadata`.
+    pub fn ut_metadata(&self) -> Option<u8> {
+        self.extensions.id_of(UT_METADATA)
+    }
+
+    /// The id it gave `lt_donthave`.
+    pub fn lt_donthave(&self) -> Option<u8> {
+        self.extensions.id_of(LT_DONTHAVE)
+    }
+
+    /// Whether it is a WebTorrent, whose ways want some care (BEP 20).
+    pub fn is_webtorrent(&self) -> bool {
+        self.id.is_some_and(|id| id.0.starts_with(b"-WW") || id.0.starts_with(b"-WD"))
+    }
+
+    /// How it calls itself: its client's name, or the beginning of its id.
+    pub fn client(&self) -> String {
+        let printable = |id: PeerId| id.0.iter().take(8).map(|byte| char::from(*byte)).collect();
+        self.extensions.v.clone().or_else(|| self.id.map(printable)).unwrap_or_default()
+    }
+
+    /// Puts a message in line.
+    pub fn say(&mut self, message: &Message<'_>) {
+        message.encode(&mut self.outbox);
+    }
+
+    /// Puts raw bytes in line.
+    pub fn say_with(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
+        encode(&mut self.outbox);
+    }
+
+    /// Bytes in line.
+    pub const fn waiting(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// The transport takes this many bytes now.
+    pub const fn set_room(&mut self, room: usize) {
+        self.room = room;
+    }
+
+    /// How many more bytes of blocks are worth putting in line for the next message.
+    pub fn appetite(&self) -> usize {
+        self.room.min(MAX_SEND).saturating_sub(self.outbox.len())
+    }
+
+    /// The next message for the transport, if there is something to say and room for it.
+    pub fn take_send(&mut self, now: Instant) -> Option<Bytes> {
+        let length = self.outbox.len().min(self.room).min(MAX_SEND);
+        if length == 0 {
+            return None;
+        }
+        let rest = self.outbox.split_off(length);
+        let message = core::mem::replace(&mut self.outbox, rest);
+        self.room -= length;
+        self.spoke = now;
+        Some(Bytes::from(message))
+    }
+}

@@ -1,0 +1,148 @@
+//! What a swarm is told, and what it answers.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::hash::Sha256Digest;
+use crate::ids::{PeerKey, ReaderId};
+use crate::layout::{Block, FileIndex, PieceIndex};
+use crate::peer::{Fault, Transport};
+
+/// What happened.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A connection is gone.
+    Closed(PeerKey),
+    /// Storage has no leaves or no bytes: answers [`Output::Load`].
+    LoadFailed(Block),
+    /// Storage delivered a block: answers [`Output::Load`].
+    Loaded(Block, Bytes),
+    /// Storage delivered the SHA-256 of each block of a piece: answers [`Output::LoadLeaves`]. Empty if it cannot.
+    LeavesLoaded(PieceIndex, Vec<Sha256Digest>),
+    /// A connection opened.
+    Opened {
+        /// How it is numbered from now on.
+        peer: PeerKey,
+        /// What carries it.
+        transport: Transport,
+        /// Whether we called (on WebRTC: whether the offer was ours).
+        dialled: bool,
+        /// How the driver calls the peer, for events.
+        name: String,
+    },
+    /// A reader wants up to this many bytes; answered by one [`Output::Data`], or by [`Output::Ended`].
+    Pulled(ReaderId, usize),
+    /// A reader is gone.
+    ReaderClosed(ReaderId),
+    /// Somebody wants to read these bytes of a file, in order. The torrent must be known.
+    ReaderOpened {
+        /// How the reader is numbered from now on.
+        reader: ReaderId,
+        /// The file.
+        file: FileIndex,
+        /// Bytes within the file.
+        range: Range<u64>,
+    },
+    /// Bytes came from a peer, cut anywhere.
+    Received(PeerKey, &'a [u8]),
+    /// The moment that [`poll_timeout`](super::Swarm::poll_timeout) named has come.
+    TimedOut,
+    /// The transport takes this many more bytes for a peer now (not: in addition).
+    Writable(PeerKey, usize),
+}
+
+/// What to do.
+#[derive(Debug)]
+pub enum Output {
+    /// Close a connection; if it is a fault, the peer's.
+    Close(PeerKey, Option<Fault>),
+    /// The next bytes for a reader.
+    Data {
+        /// Who pulled.
+        reader: ReaderId,
+        /// Where in the file they start.
+        offset: u64,
+        /// Verified bytes, at least one.
+        bytes: Bytes,
+    },
+    /// The reader has had all it wanted.
+    Ended(ReaderId),
+    /// Something worth telling.
+    Event(Event),
+    /// Read a block from storage; padding is zeros.
+    Load(Block),
+    /// The SHA-256 of each block of a piece, padding left out.
+    LoadLeaves(PieceIndex),
+    /// Send these bytes, at most 64 KiB, as one message; there was room for them.
+    Send(PeerKey, Bytes),
+}
+
+/// What happened in the swarm, for people and programs that watch.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Event {
+    /// A peer sent a block whose hash is wrong.
+    BlockRefused {
+        /// The piece.
+        piece: u32,
+        /// The block within it.
+        block: u32,
+        /// The peer's connection.
+        peer: u64,
+        /// How the driver calls the peer.
+        name: String,
+    },
+    /// The torrent says two things that cannot both be true; nothing more is fetched.
+    Contradiction {
+        /// The piece whose v1 and v2 hashes disagree.
+        piece: u32,
+    },
+    /// The torrent is known now.
+    Metadata,
+    /// A connection closed.
+    PeerClosed {
+        /// Its number.
+        peer: u64,
+        /// How the driver calls the peer.
+        name: String,
+        /// What the peer did wrong, if that was why.
+        fault: Option<Fault>,
+        /// The same in words.
+        reason: String,
+    },
+    /// A peer said its name.
+    PeerOpened {
+        /// Its connection's number.
+        peer: u64,
+        /// How the driver calls it.
+        name: String,
+        /// How it calls itself.
+        client: String,
+    },
+    /// A verified piece was let go to make room.
+    PieceEvicted {
+        /// The piece.
+        piece: u32,
+    },
+    /// A whole piece had the wrong hash, and is fetched again.
+    PieceRefused {
+        /// The piece.
+        piece: u32,
+        /// Who sent parts of it, as the driver calls them.
+        peers: Vec<String>,
+    },
+    /// A piece is whole and right.
+    PieceVerified {
+        /// The piece.
+        piece: u32,
+    },
+    /// Storage could not deliver what it should have.
+    StorageFailed {
+        /// The piece.
+        piece: u32,
+    },
+}
