@@ -85,7 +85,23 @@ impl Partial {
 
     /// Whether every block is there and proven.
     pub fn is_verified(&self) -> bool {
-        self.is_whole() && self.slots.iter().all(|slot| matches!(slot.state, State::Verified(_)))
+        self.is_whole()
+            && self
+                .slots
+                .iter()
+                .all(|slot| matches!(slot.state, State::Verified(_)))
+    }
+
+    /// Bytes of it that are proven.
+    pub fn verified_bytes(&self) -> u64 {
+        let blocks = self
+            .slots
+            .iter()
+            .zip(self.data.chunks(BLOCK_LENGTH as usize));
+        blocks
+            .filter(|(slot, _)| matches!(slot.state, State::Verified(_)))
+            .map(|(_, bytes)| bytes.len() as u64)
+            .sum()
     }
 
     /// Whether blocks are proven one by one.
@@ -111,14 +127,17 @@ impl Partial {
 
     /// Blocks that are asked for and not there: (block, whom).
     pub fn asked(&self) -> impl Iterator<Item = (u32, [Option<PeerKey>; 2])> + '_ {
-        (0..).zip(&self.slots).filter(|(_, slot)| slot.state == State::Missing && slot.asked != [None, None]).map(
-            |(block, slot)| (block, slot.asked),
-        )
+        (0..)
+            .zip(&self.slots)
+            .filter(|(_, slot)| slot.state == State::Missing && slot.asked != [None, None])
+            .map(|(block, slot)| (block, slot.asked))
     }
 
     /// Whether block `block` is there.
     pub fn has(&self, block: u32) -> bool {
-        self.slots.get(block as usize).is_some_and(|slot| slot.state != State::Missing)
+        self.slots
+            .get(block as usize)
+            .is_some_and(|slot| slot.state != State::Missing)
     }
 
     /// A block was asked of a peer.
@@ -154,18 +173,28 @@ impl Partial {
     /// The proven bytes from `begin` on, up to the first that are not.
     pub fn proven_from(&self, begin: u32) -> &[u8] {
         let first = begin / BLOCK_LENGTH;
-        let proven = self.slots.iter().skip(first as usize).take_while(|slot| matches!(slot.state, State::Verified(_)));
+        let proven = self
+            .slots
+            .iter()
+            .skip(first as usize)
+            .take_while(|slot| matches!(slot.state, State::Verified(_)));
         let end = ((first as usize + proven.count()) * BLOCK_LENGTH as usize).min(self.data.len());
         self.data.get(begin as usize..end).unwrap_or(&[])
     }
 
     /// A block came. Its place and length must be those of a block of this piece.
     fn receive(&mut self, block: u32, bytes: &[u8], from: PeerKey) -> Received {
-        let Some(slot) = self.slots.get_mut(block as usize) else { return Received::Duplicate };
+        let Some(slot) = self.slots.get_mut(block as usize) else {
+            return Received::Duplicate;
+        };
         if slot.state != State::Missing {
             return Received::Duplicate;
         }
-        if self.leaves.get(block as usize).is_some_and(|leaf| merkle::leaf(bytes) != *leaf) {
+        if self
+            .leaves
+            .get(block as usize)
+            .is_some_and(|leaf| merkle::leaf(bytes) != *leaf)
+        {
             return Received::Bad;
         }
         let begin = block as usize * BLOCK_LENGTH as usize;
@@ -236,6 +265,11 @@ impl Assembler {
         self.partials.insert(piece, Partial::new(length, leaves));
     }
 
+    /// Puts back a piece that was taken out.
+    pub fn restore(&mut self, piece: u32, partial: Partial) {
+        self.partials.insert(piece, partial);
+    }
+
     /// A piece under way.
     pub fn piece(&self, piece: u32) -> Option<&Partial> {
         self.partials.get(&piece)
@@ -248,7 +282,11 @@ impl Assembler {
 
     /// A block came.
     pub fn receive(&mut self, piece: u32, block: u32, bytes: &[u8], from: PeerKey) -> Received {
-        self.partials.get_mut(&piece).map_or(Received::Duplicate, |partial| partial.receive(block, bytes, from))
+        self.partials
+            .get_mut(&piece)
+            .map_or(Received::Duplicate, |partial| {
+                partial.receive(block, bytes, from)
+            })
     }
 
     /// Takes a piece out: it is whole, or no longer wanted.
@@ -278,10 +316,22 @@ mod tests {
         let film = film(3 * 16384 + 5);
         let mut assembler = Assembler::default();
         assembler.begin(9, film.len() as u32, merkle::leaves(&film));
-        assert_eq!(assembler.receive(9, 3, &film[3 * 16384..], HONEST), Received::Verified);
-        assert_eq!(assembler.receive(9, 0, &film[1..16385], LIAR), Received::Bad);
-        assert_eq!(assembler.receive(9, 0, &film[..16384], HONEST), Received::Verified);
-        assert_eq!(assembler.receive(9, 0, &film[..16384], LIAR), Received::Duplicate);
+        assert_eq!(
+            assembler.receive(9, 3, &film[3 * 16384..], HONEST),
+            Received::Verified
+        );
+        assert_eq!(
+            assembler.receive(9, 0, &film[1..16385], LIAR),
+            Received::Bad
+        );
+        assert_eq!(
+            assembler.receive(9, 0, &film[..16384], HONEST),
+            Received::Verified
+        );
+        assert_eq!(
+            assembler.receive(9, 0, &film[..16384], LIAR),
+            Received::Duplicate
+        );
         let partial = assembler.piece(9).unwrap();
         assert_eq!(partial.proven_from(16380), &film[16380..16384]);
         assert_eq!(partial.proven_from(16384), b"");
@@ -293,11 +343,24 @@ mod tests {
         let film = film(2 * 16384);
         let mut assembler = Assembler::default();
         assembler.begin(0, film.len() as u32, Vec::new());
-        assert_eq!(assembler.receive(0, 0, &film[..16384], HONEST), Received::Stored);
-        assert_eq!(assembler.receive(0, 1, &film[..16384], LIAR), Received::Stored);
+        assert_eq!(
+            assembler.receive(0, 0, &film[..16384], HONEST),
+            Received::Stored
+        );
+        assert_eq!(
+            assembler.receive(0, 1, &film[..16384], LIAR),
+            Received::Stored
+        );
         let partial = assembler.piece_mut(0).unwrap();
         assert_eq!(partial.prove(merkle::leaves(&film)), [(1, LIAR)]);
-        assert_eq!((partial.proven_from(0).len(), partial.is_whole(), partial.next_free()), (16384, false, Some(1)));
+        assert_eq!(
+            (
+                partial.proven_from(0).len(),
+                partial.is_whole(),
+                partial.next_free()
+            ),
+            (16384, false, Some(1))
+        );
     }
 
     #[test]

@@ -16,7 +16,10 @@ pub struct Availability {
 impl Availability {
     /// Nobody has any of `pieces` pieces yet.
     pub fn new(pieces: u32) -> Self {
-        Self { counts: vec![0; pieces as usize], seeds: 0 }
+        Self {
+            counts: vec![0; pieces as usize],
+            seeds: 0,
+        }
     }
 
     /// How many connected peers have piece `index`.
@@ -58,7 +61,9 @@ impl Availability {
 
     /// Copies of the whole torrent in the swarm: whole part, and the share of pieces that have one more.
     pub fn distributed_copies(&self) -> f64 {
-        let Some(least) = self.counts.iter().min() else { return 0.0 };
+        let Some(least) = self.counts.iter().min() else {
+            return 0.0;
+        };
         let more = self.counts.iter().filter(|count| *count > least).count();
         f64::from(self.seeds + least) + more as f64 / self.counts.len() as f64
     }

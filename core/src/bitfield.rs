@@ -14,7 +14,11 @@ pub struct Bitfield {
 impl Bitfield {
     /// `len` pieces, none of them there.
     pub fn none(len: u32) -> Self {
-        Self { bytes: vec![0; bytes_for(len)], len, ones: 0 }
+        Self {
+            bytes: vec![0; bytes_for(len)],
+            len,
+            ones: 0,
+        }
     }
 
     /// `len` pieces, all of them there.
@@ -23,7 +27,11 @@ impl Bitfield {
         if let Some(last) = bytes.last_mut() {
             *last &= !spare_mask(len);
         }
-        Self { bytes, len, ones: len }
+        Self {
+            bytes,
+            len,
+            ones: len,
+        }
     }
 
     /// The body of a `bitfield` message about `len` pieces; `None` if its length is wrong or a
@@ -34,7 +42,11 @@ impl Bitfield {
             return None;
         }
         let ones = bytes.iter().map(|byte| byte.count_ones()).sum();
-        Some(Self { bytes: bytes.to_vec(), len, ones })
+        Some(Self {
+            bytes: bytes.to_vec(),
+            len,
+            ones,
+        })
     }
 
     /// How many pieces it speaks of.
@@ -84,9 +96,15 @@ impl Bitfield {
 
     /// The pieces that are there, ascending.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        self.bytes.iter().enumerate().filter(|(_, byte)| **byte != 0).flat_map(|(at, byte)| {
-            (0..8u32).filter(move |bit| byte & (0x80 >> bit) != 0).map(move |bit| at as u32 * 8 + bit)
-        })
+        self.bytes
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| **byte != 0)
+            .flat_map(|(at, byte)| {
+                (0..8u32)
+                    .filter(move |bit| byte & (0x80 >> bit) != 0)
+                    .map(move |bit| at as u32 * 8 + bit)
+            })
     }
 
     /// The body of a `bitfield` message.

@@ -32,7 +32,12 @@ pub struct Cache {
 impl Cache {
     /// An empty cache of at most `cap` bytes.
     pub const fn new(cap: u64) -> Self {
-        Self { pieces: BTreeMap::new(), cap, used: 0, peak: 0 }
+        Self {
+            pieces: BTreeMap::new(),
+            cap,
+            used: 0,
+            peak: 0,
+        }
     }
 
     /// The most bytes that may be reserved: W.
@@ -106,7 +111,13 @@ mod tests {
         assert!(cache.reserve(60));
         assert!(!cache.reserve(41));
         assert!(cache.reserve(40));
-        cache.insert(3, Cached { data: alloc::vec![0; 40], leaves: Vec::new() });
+        cache.insert(
+            3,
+            Cached {
+                data: alloc::vec![0; 40],
+                leaves: Vec::new(),
+            },
+        );
         assert_eq!(cache.evict(3), Some(40));
         assert_eq!(cache.evict(3), None);
         cache.release(60);

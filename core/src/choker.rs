@@ -38,7 +38,10 @@ pub struct Choker {
 impl Choker {
     /// At most `slots` peers are answered at a time.
     pub const fn new(slots: usize) -> Self {
-        Self { slots, optimistic: None }
+        Self {
+            slots,
+            optimistic: None,
+        }
     }
 
     /// The peers to be unchoked now, ascending; all others are to be choked.
@@ -54,16 +57,27 @@ impl Choker {
         } else if seeding {
             // Whoever is in its turn stays; then the impatient; then whoever waits longest.
             candidates.sort_by_key(|candidate| {
-                let in_turn = candidate.unchoked.is_some_and(|since| now.since(since) < SEED_TURN);
-                (!in_turn, !candidate.impatient, candidate.changed, candidate.peer)
+                let in_turn = candidate
+                    .unchoked
+                    .is_some_and(|since| now.since(since) < SEED_TURN);
+                (
+                    !in_turn,
+                    !candidate.impatient,
+                    candidate.changed,
+                    candidate.peer,
+                )
             });
             self.slots
         } else {
-            candidates.sort_by_key(|candidate| (core::cmp::Reverse(candidate.gives), candidate.peer));
+            candidates
+                .sort_by_key(|candidate| (core::cmp::Reverse(candidate.gives), candidate.peer));
             self.seat_optimist(now, candidates, rng);
             self.slots
         };
-        let mut peers: Vec<PeerKey> = candidates[..chosen].iter().map(|candidate| candidate.peer).collect();
+        let mut peers: Vec<PeerKey> = candidates[..chosen]
+            .iter()
+            .map(|candidate| candidate.peer)
+            .collect();
         peers.sort_unstable();
         peers
     }
@@ -71,8 +85,14 @@ impl Choker {
     /// Gives the last slot to somebody who has not earned it, for a turn.
     fn seat_optimist(&mut self, now: Instant, candidates: &mut [Candidate], rng: &mut Rng) {
         let last = self.slots.saturating_sub(1);
-        let due = self.optimistic.filter(|(_, since)| now.since(*since) < OPTIMISTIC_TURN);
-        let seat = due.and_then(|(peer, _)| candidates.iter().position(|candidate| candidate.peer == peer));
+        let due = self
+            .optimistic
+            .filter(|(_, since)| now.since(*since) < OPTIMISTIC_TURN);
+        let seat = due.and_then(|(peer, _)| {
+            candidates
+                .iter()
+                .position(|candidate| candidate.peer == peer)
+        });
         let seat = seat.unwrap_or_else(|| {
             let seat = last + rng.below((candidates.len() - last) as u32) as usize;
             self.optimistic = Some((candidates[seat].peer, now));
@@ -102,15 +122,28 @@ mod tests {
     #[test]
     fn while_there_is_room_everybody_is_answered() {
         let mut choker = Choker::new(4);
-        assert_eq!(choker.choose(Instant::START, false, &mut crowd(4), &mut Rng::seeded(1)).len(), 4);
+        assert_eq!(
+            choker
+                .choose(Instant::START, false, &mut crowd(4), &mut Rng::seeded(1))
+                .len(),
+            4
+        );
     }
 
     #[test]
     fn those_who_give_most_are_answered_and_one_by_luck() {
         let mut choker = Choker::new(4);
         let chosen = choker.choose(Instant::START, false, &mut crowd(20), &mut Rng::seeded(1));
-        assert!(chosen.ends_with(&[PeerKey(17), PeerKey(18), PeerKey(19)]), "{chosen:?}");
-        let again = choker.choose(Instant::from_micros(1), false, &mut crowd(20), &mut Rng::seeded(2));
+        assert!(
+            chosen.ends_with(&[PeerKey(17), PeerKey(18), PeerKey(19)]),
+            "{chosen:?}"
+        );
+        let again = choker.choose(
+            Instant::from_micros(1),
+            false,
+            &mut crowd(20),
+            &mut Rng::seeded(2),
+        );
         assert_eq!(chosen, again);
     }
 

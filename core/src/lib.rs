@@ -15,14 +15,23 @@
 
 extern crate alloc;
 
+pub mod assembler;
+pub mod availability;
 pub mod bencode;
 pub mod bitfield;
+pub mod cache;
+pub mod choker;
 pub mod hash;
 pub mod ids;
 pub mod layout;
 pub mod merkle;
 pub mod metainfo;
+pub mod peer;
+pub mod picker;
 pub mod rng;
+pub mod selector;
+pub mod swarm;
 pub mod time;
 pub mod tracker;
+pub mod window;
 pub mod wire;

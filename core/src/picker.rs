@@ -62,7 +62,11 @@ impl Picker {
 
     /// The best piece for a peer: `urgent` ones first, in that order, then begun ones, then the
     /// rarest. `has` says whether the peer has a piece and may be asked for it.
-    pub fn next(&self, urgent: impl Iterator<Item = u32>, has: impl Fn(u32) -> bool) -> Option<Pick> {
+    pub fn next(
+        &self,
+        urgent: impl Iterator<Item = u32>,
+        has: impl Fn(u32) -> bool,
+    ) -> Option<Pick> {
         let mut urgent = urgent.filter(|piece| has(*piece));
         let due = urgent.find_map(|piece| {
             if self.begun.contains(&piece) {
@@ -71,8 +75,20 @@ impl Picker {
                 self.keys.contains_key(&piece).then_some(Pick::Fresh(piece))
             }
         });
-        due.or_else(|| self.begun.iter().copied().find(|piece| has(*piece)).map(Pick::Begun))
-            .or_else(|| self.fresh.iter().map(|key| key.2).find(|piece| has(*piece)).map(Pick::Fresh))
+        due.or_else(|| {
+            self.begun
+                .iter()
+                .copied()
+                .find(|piece| has(*piece))
+                .map(Pick::Begun)
+        })
+        .or_else(|| {
+            self.fresh
+                .iter()
+                .map(|key| key.2)
+                .find(|piece| has(*piece))
+                .map(Pick::Fresh)
+        })
     }
 }
 
@@ -88,8 +104,14 @@ mod tests {
             picker.want(piece, copies, 0);
         }
         picker.begin(3);
-        assert_eq!(picker.next([7, 1].into_iter(), |_| true), Some(Pick::Fresh(1)));
-        assert_eq!(picker.next([1].into_iter(), |piece| piece != 1), Some(Pick::Begun(3)));
+        assert_eq!(
+            picker.next([7, 1].into_iter(), |_| true),
+            Some(Pick::Fresh(1))
+        );
+        assert_eq!(
+            picker.next([1].into_iter(), |piece| piece != 1),
+            Some(Pick::Begun(3))
+        );
         picker.forget(3);
         assert_eq!(picker.next(iter::empty(), |_| true), Some(Pick::Fresh(2)));
         picker.recount(2, 20);

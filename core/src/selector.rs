@@ -17,7 +17,9 @@ pub fn may_take_urgent(expected: Duration, best: Duration) -> bool {
 
 /// The one that will deliver first: (peer, expected time).
 pub fn fastest(peers: impl Iterator<Item = (PeerKey, Duration)>) -> Option<PeerKey> {
-    peers.min_by_key(|(peer, expected)| (*expected, *peer)).map(|(peer, _)| peer)
+    peers
+        .min_by_key(|(peer, expected)| (*expected, *peer))
+        .map(|(peer, _)| peer)
 }
 
 /// How long a block that was expected to take `expected` may take before it is raced elsewhere.
@@ -35,7 +37,11 @@ mod tests {
         assert!(may_take_urgent(millis(200), millis(5)));
         assert!(!may_take_urgent(millis(2000), millis(100)));
         assert!(may_take_urgent(millis(2000), millis(2000)));
-        let peers = [(PeerKey(1), millis(20)), (PeerKey(2), millis(10)), (PeerKey(3), millis(10))];
+        let peers = [
+            (PeerKey(1), millis(20)),
+            (PeerKey(2), millis(10)),
+            (PeerKey(3), millis(10)),
+        ];
         assert_eq!(fastest(peers.into_iter()), Some(PeerKey(2)));
     }
 }

@@ -32,7 +32,12 @@ pub struct Moved {
 impl Window {
     /// A window of at most `ahead_bytes` ahead of all readers together, over pieces of `piece_length` bytes.
     pub const fn new(ahead_bytes: u64, piece_length: u32) -> Self {
-        Self { ahead_bytes, piece_length: piece_length as u64, readers: BTreeMap::new(), ranges: Vec::new() }
+        Self {
+            ahead_bytes,
+            piece_length: piece_length as u64,
+            readers: BTreeMap::new(),
+            ranges: Vec::new(),
+        }
     }
 
     /// A reader wants these bytes of the torrent's byte space, in order.
@@ -63,7 +68,9 @@ impl Window {
     /// Whether a piece may be fetched.
     pub fn contains(&self, piece: u32) -> bool {
         let at = self.ranges.partition_point(|range| range.end <= piece);
-        self.ranges.get(at).is_some_and(|range| range.contains(&piece))
+        self.ranges
+            .get(at)
+            .is_some_and(|range| range.contains(&piece))
     }
 
     /// Whether nobody reads.
@@ -87,9 +94,17 @@ impl Window {
         let from = |bytes: &Range<u64>| {
             let head = bytes.start / self.piece_length;
             let piece = u64::from(piece);
-            if piece < head { head - piece } else { (piece - head) / 2 }
+            if piece < head {
+                head - piece
+            } else {
+                (piece - head) / 2
+            }
         };
-        if self.contains(piece) { 0 } else { 1 + self.readers.values().map(from).min().unwrap_or(0) }
+        if self.contains(piece) {
+            0
+        } else {
+            1 + self.readers.values().map(from).min().unwrap_or(0)
+        }
     }
 
     fn follow(&mut self) -> Moved {
@@ -111,7 +126,10 @@ impl Window {
                 _ => merged.push(range),
             }
         }
-        let moved = Moved { entered: minus(&merged, &self.ranges), left: minus(&self.ranges, &merged) };
+        let moved = Moved {
+            entered: minus(&merged, &self.ranges),
+            left: minus(&self.ranges, &merged),
+        };
         self.ranges = merged;
         moved
     }
@@ -122,7 +140,10 @@ fn minus(these: &[Range<u32>], those: &[Range<u32>]) -> Vec<Range<u32>> {
     let mut rest = Vec::new();
     for range in these {
         let mut start = range.start;
-        for other in those.iter().filter(|other| other.end > range.start && other.start < range.end) {
+        for other in those
+            .iter()
+            .filter(|other| other.end > range.start && other.start < range.end)
+        {
             if other.start > start {
                 rest.push(start..other.start);
             }
@@ -148,10 +169,22 @@ mod tests {
         let mut window = Window::new(40, 10);
         assert_eq!(window.open(FIRST, 5..75).entered, vec![0..4]);
         assert_eq!(window.advance(FIRST, 9), None);
-        assert_eq!(window.advance(FIRST, 10), Some(Moved { entered: vec![4..5], left: vec![0..1] }));
+        assert_eq!(
+            window.advance(FIRST, 10),
+            Some(Moved {
+                entered: vec![4..5],
+                left: vec![0..1]
+            })
+        );
         assert_eq!(window.urgent().collect::<Vec<_>>(), [1, 2]);
-        assert_eq!(window.advance(FIRST, 70).map(|moved| moved.entered), Some(vec![7..8]));
-        assert_eq!(window.advance(FIRST, 75).map(|moved| moved.left), Some(vec![7..8]));
+        assert_eq!(
+            window.advance(FIRST, 70).map(|moved| moved.entered),
+            Some(vec![7..8])
+        );
+        assert_eq!(
+            window.advance(FIRST, 75).map(|moved| moved.left),
+            Some(vec![7..8])
+        );
         assert!(window.is_empty());
     }
 
@@ -160,9 +193,21 @@ mod tests {
         let mut window = Window::new(40, 10);
         window.open(FIRST, 0..1000);
         let moved = window.open(SECOND, 500..1000);
-        assert_eq!(moved, Moved { entered: vec![50..52], left: vec![2..4] });
+        assert_eq!(
+            moved,
+            Moved {
+                entered: vec![50..52],
+                left: vec![2..4]
+            }
+        );
         assert_eq!(window.urgent().collect::<Vec<_>>(), [0, 50, 1, 51]);
-        assert_eq!(window.close(FIRST), Moved { entered: vec![52..54], left: vec![0..2] });
+        assert_eq!(
+            window.close(FIRST),
+            Moved {
+                entered: vec![52..54],
+                left: vec![0..2]
+            }
+        );
     }
 
     #[test]

@@ -122,7 +122,13 @@ pub struct Peer {
 
 impl Peer {
     /// A connection that just opened.
-    pub fn new(now: Instant, key: PeerKey, name: String, transport: Transport, dialled: bool) -> Self {
+    pub fn new(
+        now: Instant,
+        key: PeerKey,
+        name: String,
+        transport: Transport,
+        dialled: bool,
+    ) -> Self {
         Self {
             key,
             name,
@@ -134,7 +140,11 @@ impl Peer {
             v2: false,
             greeted: false,
             extensions: ExtendedHandshake::default(),
-            has: Has::Unread { bits: None, all: false, haves: Vec::new() },
+            has: Has::Unread {
+                bits: None,
+                all: false,
+                haves: Vec::new(),
+            },
             chokes_us: true,
             wants: false,
             wanted: false,
@@ -181,7 +191,9 @@ impl Peer {
 
     /// It said what it has before we know the torrent. Faulty if that is more than anybody has to say.
     pub fn note_early(&mut self, said: &Message<'_>) -> Result<(), Fault> {
-        let Has::Unread { bits, all, haves } = &mut self.has else { return Err(Fault::BadMessage) };
+        let Has::Unread { bits, all, haves } = &mut self.has else {
+            return Err(Fault::BadMessage);
+        };
         match said {
             Message::Bitfield(body) => *bits = Some(body.to_vec()),
             Message::HaveAll => *all = true,
@@ -204,13 +216,18 @@ impl Peer {
 
     /// Whether it is a WebTorrent, whose ways want some care (BEP 20).
     pub fn is_webtorrent(&self) -> bool {
-        self.id.is_some_and(|id| id.0.starts_with(b"-WW") || id.0.starts_with(b"-WD"))
+        self.id
+            .is_some_and(|id| id.0.starts_with(b"-WW") || id.0.starts_with(b"-WD"))
     }
 
     /// How it calls itself: its client's name, or the beginning of its id.
     pub fn client(&self) -> String {
         let printable = |id: PeerId| id.0.iter().take(8).map(|byte| char::from(*byte)).collect();
-        self.extensions.v.clone().or_else(|| self.id.map(printable)).unwrap_or_default()
+        self.extensions
+            .v
+            .clone()
+            .or_else(|| self.id.map(printable))
+            .unwrap_or_default()
     }
 
     /// Puts a message in line.

@@ -101,18 +101,37 @@ impl Pipeline {
             self.round.0 = 0;
             self.round.1 = now;
         }
-        self.outstanding.push_back(Asked { block, at: now, released: false });
+        self.outstanding.push_back(Asked {
+            block,
+            at: now,
+            released: false,
+        });
+    }
+
+    /// Counts a request that is out already, but was given to others meanwhile, as ours again.
+    /// Whether there was one.
+    pub fn reclaim(&mut self, block: Block) -> bool {
+        let asked = self
+            .outstanding
+            .iter_mut()
+            .find(|asked| asked.released && asked.block == block);
+        asked.map(|asked| asked.released = false).is_some()
     }
 
     /// A block came. The request it answers, or `None` if nobody asked for it.
     pub fn answer(&mut self, now: Instant, block: Block) -> Option<Asked> {
         let asked = self.take(block)?;
         let took = now.since(asked.at);
-        let expired = self.shortest.is_none_or(|(least, at)| took <= least || now.since(at) > ROUND_TRIP_LIFE);
+        let expired = self
+            .shortest
+            .is_none_or(|(least, at)| took <= least || now.since(at) > ROUND_TRIP_LIFE);
         if expired {
             self.shortest = Some((took, now));
         }
-        self.smoothed = Some(self.smoothed.map_or(took, |smoothed| (smoothed * 7 + took) / 8));
+        self.smoothed = Some(
+            self.smoothed
+                .map_or(took, |smoothed| (smoothed * 7 + took) / 8),
+        );
         self.delivered.add(now, u64::from(block.length));
         self.last_block = Some(now);
         self.adapt(now);
@@ -121,7 +140,10 @@ impl Pipeline {
 
     /// A request was refused, or taken back.
     pub fn take(&mut self, block: Block) -> Option<Asked> {
-        let at = self.outstanding.iter().position(|asked| asked.block == block)?;
+        let at = self
+            .outstanding
+            .iter()
+            .position(|asked| asked.block == block)?;
         self.outstanding.remove(at)
     }
 
@@ -135,10 +157,13 @@ impl Pipeline {
     pub fn snub(&mut self) -> impl Iterator<Item = Block> + '_ {
         self.limit = 1;
         self.probing = true;
-        self.outstanding.iter_mut().filter(|asked| !asked.released).map(|asked| {
-            asked.released = true;
-            asked.block
-        })
+        self.outstanding
+            .iter_mut()
+            .filter(|asked| !asked.released)
+            .map(|asked| {
+                asked.released = true;
+                asked.block
+            })
     }
 
     /// Bytes per second that the peer delivers.

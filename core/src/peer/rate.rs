@@ -34,15 +34,18 @@ impl Rate {
 
     /// Bytes per second as seen at `now`.
     pub fn per_second(&self, now: Instant) -> u64 {
-        let Some(started) = self.started else { return 0 };
+        let Some(started) = self.started else {
+            return 0;
+        };
         let quarter = now.as_micros() / BUCKET_MICROS;
         let passed = quarter.saturating_sub(self.newest);
         if passed >= BUCKETS as u64 {
             return 0;
         }
         let oldest = quarter.saturating_sub(BUCKETS as u64 - 1);
-        let bytes: u64 =
-            (oldest..=self.newest).map(|quarter| self.buckets[(quarter % BUCKETS as u64) as usize]).sum();
+        let bytes: u64 = (oldest..=self.newest)
+            .map(|quarter| self.buckets[(quarter % BUCKETS as u64) as usize])
+            .sum();
         let since = now.since(started.max(Instant::from_micros(oldest * BUCKET_MICROS)));
         bytes * 1_000_000 / (since.max(Duration::from_millis(250)).as_micros() as u64)
     }

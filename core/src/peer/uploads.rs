@@ -51,12 +51,19 @@ impl Uploads {
     pub fn push(&mut self, block: Block) -> Queued {
         if self.queue.len() >= MAX_QUEUED {
             self.excess += 1;
-            return if self.excess > MAX_EXCESS { Queued::Flood } else { Queued::Full };
+            return if self.excess > MAX_EXCESS {
+                Queued::Flood
+            } else {
+                Queued::Full
+            };
         }
         if self.queue.iter().any(|wanted| wanted.block == block) {
             return Queued::Already;
         }
-        self.queue.push_back(Wanted { block, state: State::Waiting });
+        self.queue.push_back(Wanted {
+            block,
+            state: State::Waiting,
+        });
         Queued::Yes
     }
 
@@ -79,19 +86,27 @@ impl Uploads {
 
     /// All that wait, as when we choke the peer.
     pub fn clear(&mut self) -> impl Iterator<Item = Block> + use<> {
-        core::mem::take(&mut self.queue).into_iter().map(|wanted| wanted.block)
+        core::mem::take(&mut self.queue)
+            .into_iter()
+            .map(|wanted| wanted.block)
     }
 
     /// The next block to be had from storage, if its turn is near; it counts as being loaded from now.
     pub fn next_load(&mut self) -> Option<Block> {
-        let next = self.queue.iter_mut().take(MAX_LOADING).find(|wanted| matches!(wanted.state, State::Waiting))?;
+        let next = self
+            .queue
+            .iter_mut()
+            .take(MAX_LOADING)
+            .find(|wanted| matches!(wanted.state, State::Waiting))?;
         next.state = State::Loading;
         Some(next.block)
     }
 
     /// Storage answered. Whether somebody waited for it.
     pub fn loaded(&mut self, block: Block, data: &Bytes) -> bool {
-        let Some(wanted) = self.queue.iter_mut().find(|wanted| wanted.block == block) else { return false };
+        let Some(wanted) = self.queue.iter_mut().find(|wanted| wanted.block == block) else {
+            return false;
+        };
         wanted.state = State::Loaded(data.clone());
         true
     }
@@ -110,7 +125,10 @@ impl Uploads {
     pub fn pop_loaded(&mut self) -> Option<(Block, Bytes)> {
         match self.queue.front()?.state {
             State::Loaded(_) => match self.queue.pop_front()? {
-                Wanted { block, state: State::Loaded(data) } => Some((block, data)),
+                Wanted {
+                    block,
+                    state: State::Loaded(data),
+                } => Some((block, data)),
                 Wanted { .. } => None,
             },
             State::Loading | State::Waiting => None,

@@ -28,13 +28,19 @@ impl Suspects {
         }
         let blocks = wrong.data().chunks(BLOCK_LENGTH as usize);
         let sent = (0..).zip(wrong.senders().zip(blocks));
-        let entries = sent.filter_map(|(block, (sender, bytes))| Some((block, sender?, sha1(bytes))));
-        self.pieces.entry(piece).or_default().extend(entries.take(MAX_ENTRIES));
+        let entries =
+            sent.filter_map(|(block, (sender, bytes))| Some((block, sender?, sha1(bytes))));
+        self.pieces
+            .entry(piece)
+            .or_default()
+            .extend(entries.take(MAX_ENTRIES));
     }
 
     /// The piece is right as it stands: those who sent something else for it.
     pub fn liars(&mut self, piece: u32, right: &[u8]) -> Vec<PeerKey> {
-        let Some(entries) = self.pieces.remove(&piece) else { return Vec::new() };
+        let Some(entries) = self.pieces.remove(&piece) else {
+            return Vec::new();
+        };
         let blocks: Vec<Sha1Digest> = right.chunks(BLOCK_LENGTH as usize).map(sha1).collect();
         let mut liars: Vec<PeerKey> = entries
             .into_iter()

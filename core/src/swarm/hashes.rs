@@ -72,7 +72,11 @@ pub(super) struct HashDesk {
 impl HashDesk {
     /// The leaves of a piece are wanted.
     pub fn want_leaves(&mut self, torrent_piece: PieceIndex, span: HashSpan) {
-        let wanted = Wanted { purpose: Purpose::Leaves(torrent_piece), asked: None, failed: None };
+        let wanted = Wanted {
+            purpose: Purpose::Leaves(torrent_piece),
+            asked: None,
+            failed: None,
+        };
         self.wanted.entry(span).or_insert(wanted);
     }
 
@@ -83,14 +87,19 @@ impl HashDesk {
         }
         self.layers.insert(file, BTreeMap::new());
         for span in spans {
-            let wanted = Wanted { purpose: Purpose::Layer(file), asked: None, failed: None };
+            let wanted = Wanted {
+                purpose: Purpose::Layer(file),
+                asked: None,
+                failed: None,
+            };
             self.wanted.entry(span).or_insert(wanted);
         }
     }
 
     /// Nobody needs the leaves of this piece any more. Who had been asked.
     pub fn forget_leaves(&mut self, piece: PieceIndex) {
-        self.wanted.retain(|_, wanted| wanted.purpose != Purpose::Leaves(piece));
+        self.wanted
+            .retain(|_, wanted| wanted.purpose != Purpose::Leaves(piece));
     }
 
     /// Whether anything is wanted.
@@ -101,7 +110,11 @@ impl HashDesk {
     /// What nobody was asked for, or what whoever was asked has kept for too long.
     pub fn due(&self, now: Instant) -> Vec<(HashSpan, Wanted)> {
         let is_due = |wanted: &Wanted| wanted.asked.is_none_or(|(_, at)| now.since(at) > PATIENCE);
-        self.wanted.iter().filter(|(_, wanted)| is_due(wanted)).map(|(span, wanted)| (*span, *wanted)).collect()
+        self.wanted
+            .iter()
+            .filter(|(_, wanted)| is_due(wanted))
+            .map(|(span, wanted)| (*span, *wanted))
+            .collect()
     }
 
     /// A peer was asked. Who had been asked before.
@@ -145,20 +158,31 @@ impl HashDesk {
     }
 
     /// A proven part of a file's piece layer came: the whole layer, once it is there.
-    pub fn add_layer(&mut self, file: FileIndex, index: u32, hashes: Vec<Sha256Digest>, pieces: usize) -> Option<Vec<Sha256Digest>> {
+    pub fn add_layer(
+        &mut self,
+        file: FileIndex,
+        index: u32,
+        hashes: Vec<Sha256Digest>,
+        pieces: usize,
+    ) -> Option<Vec<Sha256Digest>> {
         let parts = self.layers.get_mut(&file)?;
         parts.insert(index, hashes);
         let there: usize = parts.values().map(Vec::len).sum();
         if there < pieces {
             return None;
         }
-        let mut layer: Vec<Sha256Digest> = self.layers.remove(&file)?.into_values().flatten().collect();
+        let mut layer: Vec<Sha256Digest> =
+            self.layers.remove(&file)?.into_values().flatten().collect();
         layer.truncate(pieces);
         Some(layer)
     }
 
     /// Storage answered with leaves (none if it could not): the debts that can be paid now.
-    pub fn leaves_loaded(&mut self, piece: u32, leaves: &[Sha256Digest]) -> Vec<(PeerKey, HashSpan, BTreeMap<u32, Vec<Sha256Digest>>)> {
+    pub fn leaves_loaded(
+        &mut self,
+        piece: u32,
+        leaves: &[Sha256Digest],
+    ) -> Vec<(PeerKey, HashSpan, BTreeMap<u32, Vec<Sha256Digest>>)> {
         let mut payable = Vec::new();
         for at in (0..self.debts.len()).rev() {
             let debt = &mut self.debts[at];
@@ -177,7 +201,12 @@ impl HashDesk {
     /// A request must wait for these pieces' leaves.
     pub fn owe(&mut self, peer: PeerKey, span: HashSpan, missing: &[PieceIndex]) {
         let missing = missing.iter().map(|piece| piece.get()).collect();
-        self.debts.push(Debt { peer, span, missing, leaves: BTreeMap::new() });
+        self.debts.push(Debt {
+            peer,
+            span,
+            missing,
+            leaves: BTreeMap::new(),
+        });
     }
 }
 
@@ -188,12 +217,21 @@ pub(super) fn leaves_span(torrent: &Torrent, piece: PieceIndex) -> Option<HashSp
     let height = torrent.metainfo.shape(part.file)?.piece_root_layer();
     torrent.metainfo.v2_piece_root(piece)?;
     let length = 1u32 << height;
-    (length >= 2).then(|| HashSpan { root: root.0, base_layer: 0, index: part.index * length, length, proof_layers: 0 })
+    (length >= 2).then(|| HashSpan {
+        root: root.0,
+        base_layer: 0,
+        index: part.index * length,
+        length,
+        proof_layers: 0,
+    })
 }
 
 /// The spans that make up a file's piece layer, each with its proof.
 pub(super) fn layer_spans(torrent: &Torrent, file: FileIndex) -> Vec<HashSpan> {
-    let (Some(root), Some(shape)) = (torrent.metainfo.pieces_root(file), torrent.metainfo.shape(file)) else {
+    let (Some(root), Some(shape)) = (
+        torrent.metainfo.pieces_root(file),
+        torrent.metainfo.shape(file),
+    ) else {
         return Vec::new();
     };
     let base_layer = shape.piece_layer();
@@ -202,13 +240,24 @@ pub(super) fn layer_spans(torrent: &Torrent, file: FileIndex) -> Vec<HashSpan> {
     let proof_layers = shape.height().saturating_sub(base_layer + 1);
     (0..pieces)
         .step_by(length as usize)
-        .map(|index| HashSpan { root: root.0, base_layer, index, length, proof_layers })
+        .map(|index| HashSpan {
+            root: root.0,
+            base_layer,
+            index,
+            length,
+            proof_layers,
+        })
         .collect()
 }
 
 /// The same numbers as the trees know them.
 pub(super) fn span_of(span: &HashSpan) -> Span {
-    Span { base: span.base_layer, index: span.index, length: span.length, proof_layers: span.proof_layers }
+    Span {
+        base: span.base_layer,
+        index: span.index,
+        length: span.length,
+        proof_layers: span.proof_layers,
+    }
 }
 
 /// What to say to a peer's request; `extra` are leaves that storage delivered for it.
@@ -234,13 +283,19 @@ pub(super) fn reply(
         let reach = u64::from(span.index + span.length) << span.base;
         let until = reach.div_ceil(1 << piece_layer).min(shape.piece_count()) as u32;
         for index in (span.index << span.base) >> piece_layer..until {
-            let Some(piece) = torrent.layout().piece(first + index) else { return Reply::Reject };
-            let known = extra.get(&piece.get()).or_else(|| torrent.cache.piece(piece.get()).map(|piece| &piece.leaves));
+            let Some(piece) = torrent.layout().piece(first + index) else {
+                return Reply::Reject;
+            };
+            let known = extra
+                .get(&piece.get())
+                .or_else(|| torrent.cache.piece(piece.get()).map(|piece| &piece.leaves));
             match known {
-                Some(known) if !known.is_empty() => match Tree::new(known.clone(), 0, piece_layer) {
-                    Some(tree) => leaves.insert(index, tree),
-                    None => return Reply::Reject,
-                },
+                Some(known) if !known.is_empty() => {
+                    match Tree::new(known.clone(), 0, piece_layer) {
+                        Some(tree) => leaves.insert(index, tree),
+                        None => return Reply::Reject,
+                    }
+                }
                 None if torrent.complete => {
                     later.push(piece);
                     continue;
@@ -279,10 +334,15 @@ fn grow_tree(torrent: &mut Torrent, file: FileIndex) -> bool {
     if trees.contains_key(&file) {
         return true;
     }
-    let (Some(layer), Some(shape)) = (torrent.metainfo.piece_layer(file), torrent.metainfo.shape(file)) else {
+    let (Some(layer), Some(shape)) = (
+        torrent.metainfo.piece_layer(file),
+        torrent.metainfo.shape(file),
+    ) else {
         return false;
     };
-    let Some(tree) = Tree::new(layer.to_vec(), shape.piece_layer(), shape.height()) else { return false };
+    let Some(tree) = Tree::new(layer.to_vec(), shape.piece_layer(), shape.height()) else {
+        return false;
+    };
     if trees.len() >= MAX_TREES {
         trees.pop_first();
     }

@@ -83,7 +83,11 @@ pub enum Output {
 
 /// What happened in the swarm, for people and programs that watch.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "kind",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
 pub enum Event {
     /// A peer sent a block whose hash is wrong.
     BlockRefused {

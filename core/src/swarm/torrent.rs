@@ -66,7 +66,11 @@ impl Torrent {
         let pieces = layout.piece_count();
         Self {
             complete,
-            have: if complete { Bitfield::all(pieces) } else { Bitfield::none(pieces) },
+            have: if complete {
+                Bitfield::all(pieces)
+            } else {
+                Bitfield::none(pieces)
+            },
             availability: Availability::new(pieces),
             window: Window::new(ahead_bytes, layout.standard_piece_length()),
             picker: Picker::default(),
@@ -87,13 +91,19 @@ impl Torrent {
     /// Bytes of a piece that are worth moving: padding is known to be zero.
     pub fn real_length(&self, piece: PieceIndex) -> u32 {
         let layout = self.layout();
-        layout.file_piece(piece).map_or_else(|| layout.piece_length(piece), |part| part.length)
+        layout
+            .file_piece(piece)
+            .map_or_else(|| layout.piece_length(piece), |part| part.length)
     }
 
     /// A block of a piece as it is asked for.
     pub fn block(&self, piece: PieceIndex, block: u32) -> Block {
         let begin = block * BLOCK_LENGTH;
-        Block { piece, begin, length: (self.real_length(piece) - begin).min(BLOCK_LENGTH) }
+        Block {
+            piece,
+            begin,
+            length: (self.real_length(piece) - begin).min(BLOCK_LENGTH),
+        }
     }
 
     /// Whether anything is known that could tell a right piece from a wrong one.
@@ -103,7 +113,10 @@ impl Torrent {
 
     /// The leaves of a piece if they are known without asking: a piece of one block has its root for leaf.
     pub fn known_leaves(&self, piece: PieceIndex) -> Vec<Sha256Digest> {
-        let shape = self.layout().file_piece(piece).and_then(|part| self.metainfo.shape(part.file));
+        let shape = self
+            .layout()
+            .file_piece(piece)
+            .and_then(|part| self.metainfo.shape(part.file));
         match (self.metainfo.v2_piece_root(piece), shape) {
             (Some(root), Some(shape)) if shape.piece_root_layer() == 0 => alloc::vec![root],
             _ => Vec::new(),
@@ -112,12 +125,22 @@ impl Torrent {
 
     /// What a piece's bytes without padding are, and their leaves if it is a v2 piece.
     pub fn judge(&self, piece: PieceIndex, data: &[u8]) -> (Verdict, Vec<Sha256Digest>) {
-        let shape = self.layout().file_piece(piece).and_then(|part| self.metainfo.shape(part.file));
-        let v2 = self.metainfo.v2_piece_root(piece).zip(shape).map(|(root, shape)| {
-            let leaves = merkle::leaves(data);
-            (shape.piece_root(&leaves) == Some(root), leaves)
-        });
-        let v1 = self.metainfo.v1_piece_hash(piece).map(|expected| self.v1_hash_is(piece, data, &expected.0));
+        let shape = self
+            .layout()
+            .file_piece(piece)
+            .and_then(|part| self.metainfo.shape(part.file));
+        let v2 = self
+            .metainfo
+            .v2_piece_root(piece)
+            .zip(shape)
+            .map(|(root, shape)| {
+                let leaves = merkle::leaves(data);
+                (shape.piece_root(&leaves) == Some(root), leaves)
+            });
+        let v1 = self
+            .metainfo
+            .v1_piece_hash(piece)
+            .map(|expected| self.v1_hash_is(piece, data, &expected.0));
         match (v1, v2) {
             (Some(false), Some((true, leaves))) => (Verdict::Contradiction, leaves),
             (None | Some(true), Some((true, leaves))) => (Verdict::Right, leaves),
@@ -128,7 +151,9 @@ impl Torrent {
 
     /// Whether a piece proven by its leaves is right by v1 too; true where there is no v1.
     pub fn v1_agrees(&self, piece: PieceIndex, data: &[u8]) -> bool {
-        self.metainfo.v1_piece_hash(piece).is_none_or(|expected| self.v1_hash_is(piece, data, &expected.0))
+        self.metainfo
+            .v1_piece_hash(piece)
+            .is_none_or(|expected| self.v1_hash_is(piece, data, &expected.0))
     }
 
     fn v1_hash_is(&self, piece: PieceIndex, data: &[u8], expected: &[u8; 20]) -> bool {
@@ -149,7 +174,9 @@ impl Torrent {
         let length = self.real_length(piece);
         let mut evicted = Vec::new();
         while !self.cache.reserve(length.into()) {
-            let Some(kept) = self.least_wanted() else { return (false, evicted) };
+            let Some(kept) = self.least_wanted() else {
+                return (false, evicted);
+            };
             self.cache.evict(kept);
             self.have.clear(kept);
             evicted.push(kept);
@@ -165,17 +192,25 @@ impl Torrent {
         let far = |piece: &u32| (self.window.distance(*piece), core::cmp::Reverse(*piece));
         let outside = |piece: &u32| self.window.distance(*piece) > 0;
         // With one reader it is the first or the last; only with several may it lie between.
-        let ends = [self.cache.indices().next(), self.cache.indices().next_back()];
+        let ends = [
+            self.cache.indices().next(),
+            self.cache.indices().next_back(),
+        ];
         let at_the_ends = ends.into_iter().flatten().filter(outside).max_by_key(far);
         at_the_ends.or_else(|| self.cache.indices().filter(outside).max_by_key(far))
     }
 
     /// The bytes at `at` of the byte space that may leave: verified, up to the first that are not.
     pub fn readable(&self, at: u64, end: u64) -> &[u8] {
-        let Some((piece, begin)) = self.layout().piece_at(at) else { return &[] };
+        let Some((piece, begin)) = self.layout().piece_at(at) else {
+            return &[];
+        };
         let bytes = match self.cache.piece(piece.get()) {
             Some(cached) => cached.data.get(begin as usize..).unwrap_or(&[]),
-            None => self.assembler.piece(piece.get()).map_or(&[][..], |partial| partial.proven_from(begin)),
+            None => self
+                .assembler
+                .piece(piece.get())
+                .map_or(&[][..], |partial| partial.proven_from(begin)),
         };
         &bytes[..bytes.len().min((end - at) as usize)]
     }

@@ -1,0 +1,269 @@
+//! What a peer says, and what it means here.
+
+use alloc::format;
+use alloc::string::String;
+
+use super::{Event, Swarm};
+use crate::bitfield::Bitfield;
+use crate::ids::{InfoHashes, PeerKey, SwarmHash};
+use crate::peer::{Fault, Has, MAX_QUEUED, Peer};
+use crate::wire::extended::{
+    DontHave, ExtendedHandshake, HANDSHAKE_ID, LT_DONTHAVE, MetadataMessage, UT_METADATA,
+};
+use crate::wire::{Error, Features, Frame, Handshake, Message};
+
+/// The id we give `ut_metadata`.
+const OUR_UT_METADATA: u8 = 1;
+/// The id we give `lt_donthave`.
+const OUR_LT_DONTHAVE: u8 = 2;
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::FrameTooLong(_) => Self::FrameTooLong,
+            _ => Self::BadMessage,
+        }
+    }
+}
+
+impl Swarm {
+    pub(super) fn received(&mut self, key: PeerKey, mut bytes: &[u8]) {
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return;
+        };
+        peer.heard = self.now;
+        self.dirty.insert(key);
+        // Frames borrow from the decoder, so it steps out of the peer while they are handled.
+        let mut decoder = core::mem::take(&mut peer.decoder);
+        let fault = loop {
+            let handled = match decoder.next(&mut bytes) {
+                Ok(None) => break None,
+                Ok(Some(Frame::Handshake(hello))) => self.greeted(key, &hello),
+                Ok(Some(Frame::Message(message))) => self.message(key, &message),
+                Err(error) => Err(error.into()),
+            };
+            if let Err(fault) = handled {
+                break Some(fault);
+            }
+            if !self.peers.contains_key(&key) {
+                return;
+            }
+        };
+        match self.peers.get_mut(&key) {
+            Some(_) if fault.is_some() => self.close(key, fault, true),
+            Some(peer) => peer.decoder = decoder,
+            None => {}
+        }
+    }
+
+    pub(super) fn greet(&self, peer: &mut Peer, swarm: SwarmHash) {
+        let hello = Handshake {
+            features: Features::ALL,
+            swarm,
+            peer_id: self.config.peer_id,
+        };
+        peer.say_with(|out| hello.encode(out));
+        peer.greeted = true;
+    }
+
+    fn greeted(&mut self, key: PeerKey, hello: &Handshake) -> Result<(), Fault> {
+        if !self.hashes.is_named(hello.swarm) {
+            return Err(Fault::WrongTorrent);
+        }
+        if hello.peer_id == self.config.peer_id {
+            return Err(Fault::Ourselves);
+        }
+        if self.barred.contains(&hello.peer_id) {
+            return Err(Fault::Barred);
+        }
+        if self
+            .peers
+            .values()
+            .any(|other| other.key != key && other.id == Some(hello.peer_id))
+        {
+            return Err(Fault::Twice);
+        }
+        let hashes = self.hashes;
+        let Some(mut peer) = self.peers.remove(&key) else {
+            return Ok(());
+        };
+        peer.id = Some(hello.peer_id);
+        peer.features = hello.features;
+        let is_v2_hash = hashes
+            .v2()
+            .is_some_and(|v2| SwarmHash::from(v2) == hello.swarm);
+        // BEP 52: a hybrid's v1 hash with the v2 bit may be answered with the v2 hash, and only
+        // that answer makes it a v2 connection.
+        peer.v2 = match hashes {
+            InfoHashes::V1(_) => false,
+            InfoHashes::V2(_) => true,
+            InfoHashes::Hybrid(..) => is_v2_hash || (!peer.greeted && hello.features.v2),
+        };
+        if !peer.greeted {
+            let answer = match hashes.v2() {
+                Some(v2) if peer.v2 => v2.into(),
+                _ => hello.swarm,
+            };
+            self.greet(&mut peer, answer);
+        }
+        self.introduce(&mut peer);
+        self.peers.insert(key, peer);
+        Ok(())
+    }
+
+    /// What follows the handshakes: our extensions and what we have.
+    fn introduce(&self, peer: &mut Peer) {
+        let metadata_size = self
+            .metainfo()
+            .map(|metainfo| metainfo.info_bytes().len() as u64);
+        if peer.features.extended {
+            let ours = ExtendedHandshake {
+                m: [
+                    (UT_METADATA, OUR_UT_METADATA),
+                    (LT_DONTHAVE, OUR_LT_DONTHAVE),
+                ]
+                .map(|(name, id)| (String::from(name), id))
+                .into(),
+                metadata_size,
+                reqq: Some(MAX_QUEUED as u32),
+                upload_only: self
+                    .torrent
+                    .as_ref()
+                    .is_some_and(|torrent| torrent.complete),
+                v: Some(format!("Headwater {}", env!("CARGO_PKG_VERSION"))),
+            };
+            peer.say(&Message::Extended {
+                id: HANDSHAKE_ID,
+                payload: &ours.to_payload(),
+            });
+        }
+        let have = self.torrent.as_ref().map(|torrent| &torrent.have);
+        match have {
+            Some(have) if have.is_full() && peer.features.fast => peer.say(&Message::HaveAll),
+            Some(have) if have.count() > 0 => peer.say(&Message::Bitfield(have.as_bytes())),
+            _ if peer.features.fast => peer.say(&Message::HaveNone),
+            _ => {}
+        }
+    }
+
+    fn message(&mut self, key: PeerKey, message: &Message<'_>) -> Result<(), Fault> {
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return Ok(());
+        };
+        match *message {
+            Message::AllowedFast(_) | Message::KeepAlive | Message::Port(_) => {}
+            Message::Suggest(_) | Message::Unknown(_) => {}
+            Message::Bitfield(_) | Message::Have(_) | Message::HaveAll | Message::HaveNone => {
+                self.told_pieces(key, message)?;
+            }
+            Message::Cancel {
+                piece,
+                begin,
+                length,
+            } => self.cancelled(key, piece, begin, length),
+            Message::Choke => {
+                peer.chokes_us = true;
+                // Without Fast a choke is the end of all requests; with it each is refused by name.
+                if !peer.features.fast {
+                    self.release_all(key);
+                }
+            }
+            Message::Extended { id, payload } => self.extended(key, id, payload)?,
+            Message::HashReject(span) => self.hashes_refused(key, &span)?,
+            Message::HashRequest(span) => self.hashes_asked(key, &span)?,
+            Message::Hashes { span, hashes } => self.hashes_came(key, &span, hashes)?,
+            Message::Interested => {
+                peer.wants = true;
+                self.chokes_due = Some(self.now);
+            }
+            Message::NotInterested => {
+                peer.wants = false;
+                self.chokes_due = Some(self.now);
+            }
+            Message::Piece { piece, begin, data } => self.block_came(key, piece, begin, data)?,
+            Message::RejectRequest {
+                piece,
+                begin,
+                length,
+            } => self.request_refused(key, piece, begin, length)?,
+            Message::Request {
+                piece,
+                begin,
+                length,
+            } => self.block_asked(key, piece, begin, length)?,
+            Message::Unchoke => peer.chokes_us = false,
+        }
+        Ok(())
+    }
+
+    /// Any word of a peer on what it has.
+    fn told_pieces(&mut self, key: PeerKey, message: &Message<'_>) -> Result<(), Fault> {
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return Ok(());
+        };
+        let Some(pieces) = self
+            .torrent
+            .as_ref()
+            .map(|torrent| torrent.layout().piece_count())
+        else {
+            return peer.note_early(message);
+        };
+        match *message {
+            Message::Bitfield(body) => {
+                let bits = Bitfield::from_bytes(body, pieces).ok_or(Fault::BadMessage)?;
+                self.has_now(
+                    key,
+                    if bits.is_full() {
+                        Has::All
+                    } else {
+                        Has::Some(bits)
+                    },
+                );
+            }
+            Message::HaveAll => self.has_now(key, Has::All),
+            Message::HaveNone => self.has_now(key, Has::Some(Bitfield::none(pieces))),
+            Message::Have(piece) => self.has_one(key, piece)?,
+            _ => {}
+        }
+        self.update_interest(key);
+        Ok(())
+    }
+
+    fn extended(&mut self, key: PeerKey, id: u8, payload: &[u8]) -> Result<(), Fault> {
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return Ok(());
+        };
+        match id {
+            HANDSHAKE_ID => {
+                let said = ExtendedHandshake::parse(payload)?;
+                let is_first = peer.extensions == ExtendedHandshake::default();
+                merge(&mut peer.extensions, said);
+                if let Some(reqq) = peer.extensions.reqq {
+                    peer.pipeline.honour(reqq);
+                }
+                if is_first {
+                    let event = Event::PeerOpened {
+                        peer: key.0,
+                        name: peer.name.clone(),
+                        client: peer.client(),
+                    };
+                    self.tell(event);
+                }
+                self.ask_for_metadata();
+                Ok(())
+            }
+            OUR_UT_METADATA => self.metadata_message(key, &MetadataMessage::parse(payload)?),
+            OUR_LT_DONTHAVE => self.has_no_more(key, DontHave::parse(payload)?.0),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// BEP 10: a later extended handshake adds to the first.
+fn merge(known: &mut ExtendedHandshake, said: ExtendedHandshake) {
+    known.m.extend(said.m);
+    known.metadata_size = said.metadata_size.or(known.metadata_size);
+    known.reqq = said.reqq.or(known.reqq);
+    known.upload_only |= said.upload_only;
+    known.v = said.v.or(known.v.take());
+}

@@ -1,0 +1,260 @@
+//! The swarm of one torrent: where the parts meet.
+//!
+//! It is told what happened ([`Input`]), says what to do ([`Output`]) and when it wants to be
+//! called again. It has no socket, no clock and no storage: the drivers have those.
+//!
+//! A turn is: any number of [`Swarm::handle_input`], then [`Swarm::poll_output`] until it is
+//! `None`. Requests and messages are put together at the end of the turn, so that one turn is one
+//! message a peer where that is possible.
+
+mod blame;
+mod config;
+mod download;
+mod hashes;
+mod io;
+mod messages;
+mod metadata;
+mod proofs;
+mod reading;
+mod stats;
+mod tick;
+mod torrent;
+mod upload;
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::string::{String, ToString};
+
+pub use config::{Config, Source};
+pub use io::{Event, Input, Output};
+pub use stats::{PeerStats, PieceMap, Stats};
+
+use crate::choker::Choker;
+use crate::ids::{InfoHashes, PeerId, PeerKey, ReaderId};
+use crate::metainfo::Metainfo;
+use crate::peer::{Fault, MAX_OUTBOX, Peer, Rate, Transport};
+use crate::rng::Rng;
+use crate::time::Instant;
+use metadata::MetadataFetch;
+use torrent::Torrent;
+
+/// Peer ids that are kept out for what they did.
+const MAX_BARRED: usize = 1024;
+
+/// The swarm of one torrent.
+#[derive(Debug)]
+pub struct Swarm {
+    config: Config,
+    rng: Rng,
+    hashes: InfoHashes,
+    torrent: Option<Torrent>,
+    metadata: Option<MetadataFetch>,
+    peers: BTreeMap<PeerKey, Peer>,
+    barred: BTreeSet<PeerId>,
+    choker: Choker,
+    chokes_due: Option<Instant>,
+    outputs: VecDeque<Output>,
+    dirty: BTreeSet<PeerKey>,
+    waiting: BTreeSet<ReaderId>,
+    now: Instant,
+    next_tick: Option<Instant>,
+    totals: Totals,
+}
+
+/// What all peers together did, those that left among them.
+#[derive(Clone, Debug, Default)]
+struct Totals {
+    received: Rate,
+    sent: Rate,
+    verified: u64,
+    refused: u64,
+    wasted: u64,
+    hashes_sent: u64,
+}
+
+impl Swarm {
+    /// The swarm of `source`'s torrent, with nobody in it yet.
+    pub fn new(config: Config, source: Source) -> Self {
+        let choker = Choker::new(config.upload_slots.max(1));
+        let (hashes, torrent, metadata) = match source {
+            Source::Complete(metainfo) => (
+                metainfo.info_hashes(),
+                Some(Torrent::new(*metainfo, true, 0, 0)),
+                None,
+            ),
+            Source::Metainfo(metainfo) => (
+                metainfo.info_hashes(),
+                Some(Torrent::new(
+                    *metainfo,
+                    false,
+                    config.window_bytes,
+                    config.ahead_bytes(),
+                )),
+                None,
+            ),
+            Source::Magnet(magnet) => {
+                let trackers = magnet.trackers().to_vec();
+                (
+                    magnet.hashes,
+                    None,
+                    Some(MetadataFetch::new(config.max_metadata, trackers)),
+                )
+            }
+        };
+        Self {
+            rng: Rng::seeded(config.seed),
+            config,
+            hashes,
+            torrent,
+            metadata,
+            peers: BTreeMap::new(),
+            barred: BTreeSet::new(),
+            choker,
+            chokes_due: None,
+            outputs: VecDeque::new(),
+            dirty: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            now: Instant::START,
+            next_tick: None,
+            totals: Totals::default(),
+        }
+    }
+
+    /// The torrent, once it is known.
+    pub fn metainfo(&self) -> Option<&Metainfo> {
+        self.torrent.as_ref().map(|torrent| &torrent.metainfo)
+    }
+
+    /// The torrent's names.
+    pub const fn info_hashes(&self) -> InfoHashes {
+        self.hashes
+    }
+
+    /// Something happened at `now`, which never goes back.
+    pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
+        debug_assert!(now >= self.now, "time went back");
+        self.now = now;
+        match input {
+            Input::Closed(peer) => self.close(peer, None, false),
+            Input::LeavesLoaded(piece, leaves) => self.leaves_loaded(piece, &leaves),
+            Input::LoadFailed(block) => self.load_failed(block),
+            Input::Loaded(block, data) => self.loaded(block, &data),
+            Input::Opened {
+                peer,
+                transport,
+                dialled,
+                name,
+            } => self.open(peer, transport, dialled, name),
+            Input::Pulled(reader, bytes) => self.pulled(reader, bytes),
+            Input::ReaderClosed(reader) => self.reader_closed(reader),
+            Input::ReaderOpened {
+                reader,
+                file,
+                range,
+            } => self.reader_opened(reader, file, range),
+            Input::Received(peer, bytes) => self.received(peer, bytes),
+            Input::TimedOut => {}
+            Input::Writable(peer, room) => {
+                if let Some(peer) = self.peers.get_mut(&peer) {
+                    peer.set_room(room);
+                    self.dirty.insert(peer.key);
+                }
+            }
+        }
+        if self.next_tick.is_some_and(|due| due <= now) {
+            self.tick();
+        }
+        self.set_tick();
+    }
+
+    /// What to do next; `None` when the turn is over.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        if self.outputs.is_empty() {
+            self.end_turn();
+        }
+        self.outputs.pop_front()
+    }
+
+    /// When to say [`Input::TimedOut`], if nothing else happens before.
+    pub const fn poll_timeout(&self) -> Option<Instant> {
+        self.next_tick
+    }
+
+    fn open(&mut self, key: PeerKey, transport: Transport, dialled: bool, name: String) {
+        if self.peers.len() >= self.config.max_peers {
+            self.outputs
+                .push_back(Output::Close(key, Some(Fault::Full)));
+            return;
+        }
+        let mut peer = Peer::new(self.now, key, name, transport, dialled);
+        if dialled {
+            self.greet(&mut peer, self.hashes.announced());
+        }
+        self.peers.insert(key, peer);
+        self.dirty.insert(key);
+    }
+
+    /// Forgets a peer; `tell` says whether the driver still has the connection.
+    fn close(&mut self, key: PeerKey, fault: Option<Fault>, tell: bool) {
+        let Some(mut peer) = self.peers.remove(&key) else {
+            return;
+        };
+        self.dirty.remove(&key);
+        self.forget_requests_of(&mut peer);
+        self.forget_pieces_of(&peer);
+        if let (Some(id), Some(true)) = (peer.id, fault.map(Fault::is_malice)) {
+            if self.barred.len() >= MAX_BARRED {
+                self.barred.pop_first();
+            }
+            self.barred.insert(id);
+        }
+        if let Some(metadata) = &mut self.metadata {
+            metadata.drop_peer(key);
+        }
+        if tell {
+            self.outputs.push_back(Output::Close(key, fault));
+        }
+        let reason =
+            fault.map_or_else(|| "the connection closed".into(), |fault| fault.to_string());
+        self.tell(Event::PeerClosed {
+            peer: key.0,
+            name: peer.name,
+            fault,
+            reason,
+        });
+        if peer.unchoked.is_some() {
+            self.chokes_due = Some(self.now);
+        }
+        self.dirty_all();
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    /// Everybody may have something to be asked for now.
+    fn dirty_all(&mut self) {
+        self.dirty.extend(self.peers.keys());
+    }
+
+    /// Asks, answers and sends what this turn made possible.
+    fn end_turn(&mut self) {
+        if self.chokes_due.is_some_and(|due| due <= self.now) {
+            self.rechoke();
+        }
+        self.ask_for_hashes();
+        while let Some(key) = self.dirty.pop_first() {
+            self.request_blocks(key);
+            self.answer_requests(key);
+            let Some(peer) = self.peers.get_mut(&key) else {
+                continue;
+            };
+            while let Some(bytes) = peer.take_send(self.now) {
+                self.outputs.push_back(Output::Send(key, bytes));
+            }
+            if peer.waiting() > MAX_OUTBOX {
+                self.close(key, Some(Fault::Flood), true);
+            }
+        }
+        self.set_tick();
+    }
+}

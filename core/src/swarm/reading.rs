@@ -1,0 +1,119 @@
+//! Readers: verified bytes, in order, when they are pulled.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use bytes::Bytes;
+
+use super::torrent::Reader;
+use super::{Output, Swarm};
+use crate::ids::ReaderId;
+use crate::layout::FileIndex;
+
+/// Most bytes handed out at a time, whatever was pulled.
+const MAX_CHUNK: usize = 1 << 20;
+
+impl Swarm {
+    pub(super) fn reader_opened(&mut self, reader: ReaderId, file: FileIndex, range: Range<u64>) {
+        let Some(torrent) = &mut self.torrent else {
+            debug_assert!(false, "a reader before the torrent is known");
+            return;
+        };
+        let Some(span) = torrent.layout().file_span(file, range.clone()) else {
+            debug_assert!(false, "a reader of bytes that the file has not");
+            self.outputs.push_back(Output::Ended(reader));
+            return;
+        };
+        let file_start = span.start - range.start;
+        torrent.readers.insert(
+            reader,
+            Reader {
+                file_start,
+                head: span.start,
+                end: span.end,
+                pulled: None,
+            },
+        );
+        if !torrent.complete {
+            let moved = torrent.window.open(reader, span);
+            self.window_moved(&moved);
+        }
+    }
+
+    pub(super) fn reader_closed(&mut self, reader: ReaderId) {
+        self.waiting.remove(&reader);
+        let Some(torrent) = &mut self.torrent else {
+            return;
+        };
+        if torrent.readers.remove(&reader).is_some() && !torrent.complete {
+            let moved = torrent.window.close(reader);
+            self.window_moved(&moved);
+        }
+    }
+
+    pub(super) fn pulled(&mut self, reader: ReaderId, bytes: usize) {
+        let Some(torrent) = &mut self.torrent else {
+            return;
+        };
+        let Some(state) = torrent.readers.get_mut(&reader) else {
+            return;
+        };
+        if state.head >= state.end {
+            self.outputs.push_back(Output::Ended(reader));
+            return;
+        }
+        state.pulled = Some(bytes.clamp(1, MAX_CHUNK));
+        self.waiting.insert(reader);
+        self.serve(reader);
+    }
+
+    /// Serves all who wait.
+    pub(super) fn serve_waiting(&mut self) {
+        for reader in self.waiting.iter().copied().collect::<Vec<_>>() {
+            self.serve(reader);
+        }
+    }
+
+    fn serve(&mut self, reader: ReaderId) {
+        let Some(torrent) = &mut self.torrent else {
+            return;
+        };
+        let Some(state) = torrent.readers.get(&reader) else {
+            return;
+        };
+        let (start, end, offset) = (state.head, state.end, state.head - state.file_start);
+        let Some(wanted) = state.pulled else { return };
+        let end = end.min(start + wanted as u64);
+        let first = torrent.readable(start, end);
+        if first.is_empty() {
+            return;
+        }
+        let mut chunk = Vec::with_capacity((end - start) as usize);
+        chunk.extend_from_slice(first);
+        loop {
+            let head = start + chunk.len() as u64;
+            let more = if head < end {
+                torrent.readable(head, end)
+            } else {
+                &[]
+            };
+            if more.is_empty() {
+                break;
+            }
+            chunk.extend_from_slice(more);
+        }
+        let head = start + chunk.len() as u64;
+        if let Some(state) = torrent.readers.get_mut(&reader) {
+            state.pulled = None;
+        }
+        self.waiting.remove(&reader);
+        self.outputs.push_back(Output::Data {
+            reader,
+            offset,
+            bytes: Bytes::from(chunk),
+        });
+        if let Some(moved) = torrent.advance(reader, head) {
+            self.window_moved(&moved);
+        }
+    }
+}

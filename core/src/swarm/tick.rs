@@ -1,0 +1,183 @@
+//! What happens because time passes: races near the playhead, peers that let requests starve, silence.
+
+use alloc::vec::Vec;
+
+use super::Swarm;
+use super::download::request;
+use crate::ids::PeerKey;
+use crate::layout::Block;
+use crate::peer::Fault;
+use crate::selector;
+use crate::time::{Duration, Instant};
+use crate::wire::Message;
+
+/// Between two looks while requests are out.
+const BUSY_TICK: Duration = Duration::from_millis(100);
+/// Between two looks while peers are connected.
+const IDLE_TICK: Duration = Duration::from_secs(1);
+/// A peer that delivers nothing for this long, or for four times what a block should take, is snubbed.
+const SNUB_AFTER: Duration = Duration::from_secs(5);
+/// A peer that delivers nothing of what was asked for this long is dropped.
+const DROP_AFTER: Duration = Duration::from_secs(60);
+/// A peer that says nothing at all for this long is dropped.
+const SILENT_AFTER: Duration = Duration::from_secs(150);
+/// A connection without a handshake for this long is dropped.
+const GREET_WITHIN: Duration = Duration::from_secs(15);
+/// We say something at least this often (BEP 3: two minutes).
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+impl Swarm {
+    pub(super) fn set_tick(&mut self) {
+        if self.peers.is_empty() {
+            self.next_tick = None;
+            return;
+        }
+        let busy = self
+            .peers
+            .values()
+            .any(|peer| peer.pipeline.outstanding() > 0);
+        let mut due = self.now + if busy { BUSY_TICK } else { IDLE_TICK };
+        if let Some(chokes) = self.chokes_due {
+            due = due.min(chokes.max(self.now));
+        }
+        if self
+            .next_tick
+            .is_none_or(|next| next > due || next <= self.now)
+        {
+            self.next_tick = Some(due);
+        }
+    }
+
+    pub(super) fn tick(&mut self) {
+        self.next_tick = None;
+        self.race();
+        self.snub();
+        self.drop_silent();
+        self.ask_for_metadata();
+    }
+
+    /// Asks a second peer for blocks at a reader's head that take too long.
+    fn race(&mut self) {
+        let now = self.now;
+        let Some(torrent) = &self.torrent else { return };
+        let urgent: Vec<u32> = torrent.window.urgent().collect();
+        let mut late: Vec<Block> = Vec::new();
+        for piece in urgent {
+            let (Some(partial), Some(index)) = (
+                torrent.assembler.piece(piece),
+                torrent.layout().piece(piece),
+            ) else {
+                continue;
+            };
+            for (number, asked) in partial.asked().filter(|(_, asked)| asked[1].is_none()) {
+                let block = torrent.block(index, number);
+                let asked = asked[0].and_then(|key| self.peers.get(&key));
+                let is_late = asked.is_some_and(|peer| {
+                    let out = peer.pipeline.iter().find(|out| out.block == block);
+                    let patience = selector::patience(peer.pipeline.expected(now));
+                    out.is_some_and(|out| {
+                        now.since(out.at.max(peer.pipeline.last_block().unwrap_or(out.at)))
+                            > patience
+                    })
+                });
+                if is_late {
+                    late.push(block);
+                }
+            }
+        }
+        for block in late {
+            self.race_block(block);
+        }
+    }
+
+    fn race_block(&mut self, block: Block) {
+        let now = self.now;
+        let Some(torrent) = &mut self.torrent else {
+            return;
+        };
+        let Some(partial) = torrent.assembler.piece_mut(block.piece.get()) else {
+            return;
+        };
+        if partial.only.is_some() {
+            return;
+        }
+        let able = self.peers.values().filter(|peer| {
+            !peer.chokes_us
+                && !peer.snubbed
+                && peer.has(block.piece.get())
+                && !peer.pipeline.has(block)
+        });
+        let Some(key) = selector::fastest(able.map(|peer| (peer.key, peer.pipeline.expected(now))))
+        else {
+            return;
+        };
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return;
+        };
+        partial.ask(block.begin / crate::layout::BLOCK_LENGTH, key);
+        peer.pipeline.ask(now, block);
+        peer.say(&request(block));
+        self.dirty.insert(key);
+    }
+
+    /// Frees the blocks of peers that do not deliver.
+    fn snub(&mut self) {
+        let now = self.now;
+        let mut freed: Vec<(PeerKey, Block)> = Vec::new();
+        let mut dropped: Vec<PeerKey> = Vec::new();
+        for peer in self.peers.values_mut() {
+            let Some(oldest) = peer.pipeline.iter().next() else {
+                continue;
+            };
+            let since = now.since(
+                peer.pipeline
+                    .last_block()
+                    .map_or(oldest.at, |at| at.max(oldest.at)),
+            );
+            if since > DROP_AFTER {
+                dropped.push(peer.key);
+            } else if since > SNUB_AFTER.max(peer.pipeline.expected(now) * 4) && !peer.snubbed {
+                peer.snubbed = true;
+                let key = peer.key;
+                freed.extend(peer.pipeline.snub().map(|block| (key, block)));
+            }
+        }
+        if !freed.is_empty() {
+            self.dirty_all();
+        }
+        for (key, block) in freed {
+            self.free_block(key, block);
+        }
+        for key in dropped {
+            self.close(key, Some(Fault::Silent), true);
+        }
+    }
+
+    fn drop_silent(&mut self) {
+        let now = self.now;
+        let mut silent: Vec<PeerKey> = Vec::new();
+        for peer in self.peers.values_mut() {
+            let patience = if peer.id.is_none() {
+                GREET_WITHIN
+            } else {
+                SILENT_AFTER
+            };
+            let since: Instant = if peer.id.is_none() {
+                peer.opened
+            } else {
+                peer.heard
+            };
+            if now.since(since) > patience {
+                silent.push(peer.key);
+            } else if now.since(peer.spoke) > KEEP_ALIVE && peer.id.is_some() && peer.waiting() == 0
+            {
+                peer.say(&Message::KeepAlive);
+                peer.spoke = now;
+                self.dirty.insert(peer.key);
+            }
+        }
+        for key in silent {
+            self.close(key, Some(Fault::Silent), true);
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Giving: whom we answer, and with what.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::{Event, Output, Swarm};
+use crate::choker::Candidate;
+use crate::ids::PeerKey;
+use crate::layout::Block;
+use crate::peer::{Fault, Queued};
+use crate::time::Duration;
+use crate::wire::{Message, encode_piece_header};
+
+/// Longest block anybody may ask for (what WebTorrent still accepts).
+const MAX_REQUEST: u32 = 1 << 17;
+/// Time between two looks at whom we answer.
+const CHOKE_ROUND: Duration = Duration::from_secs(10);
+
+impl Swarm {
+    /// A peer asks for a block.
+    pub(super) fn block_asked(
+        &mut self,
+        key: PeerKey,
+        piece: u32,
+        begin: u32,
+        length: u32,
+    ) -> Result<(), Fault> {
+        let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &self.torrent) else {
+            return Err(Fault::BadMessage);
+        };
+        let block = torrent
+            .layout()
+            .run(piece, begin, length)
+            .ok_or(Fault::BadMessage)?;
+        if length > MAX_REQUEST {
+            return Err(Fault::BadMessage);
+        }
+        let refused = if peer.unchoked.is_none() || !torrent.have.has(piece) {
+            true
+        } else {
+            match peer.uploads.push(block) {
+                Queued::Flood => return Err(Fault::Flood),
+                Queued::Full => true,
+                Queued::Already | Queued::Yes => false,
+            }
+        };
+        if refused && peer.features.fast {
+            peer.say(&Message::RejectRequest {
+                piece,
+                begin,
+                length,
+            });
+        }
+        Ok(())
+    }
+
+    /// A peer takes a request back. With Fast it is told that nothing will come (BEP 6).
+    pub(super) fn cancelled(&mut self, key: PeerKey, piece: u32, begin: u32, length: u32) {
+        let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &self.torrent) else {
+            return;
+        };
+        let Some(block) = torrent.layout().run(piece, begin, length) else {
+            return;
+        };
+        if peer.uploads.cancel(block) && peer.features.fast {
+            peer.say(&Message::RejectRequest {
+                piece,
+                begin,
+                length,
+            });
+        }
+    }
+
+    /// Puts blocks in line for a peer while its transport has room for them.
+    pub(super) fn answer_requests(&mut self, key: PeerKey) {
+        let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &self.torrent) else {
+            return;
+        };
+        if torrent.complete {
+            while let Some(block) = peer.uploads.next_load() {
+                self.outputs.push_back(Output::Load(block));
+            }
+        }
+        loop {
+            while peer.appetite() > 0 {
+                let next = if torrent.complete {
+                    peer.uploads.pop_loaded()
+                } else {
+                    // What was let go since it was asked for is refused.
+                    peer.uploads.pop_front().map(|block| (block, Bytes::new()))
+                };
+                let Some((block, loaded)) = next else { break };
+                let Block {
+                    piece,
+                    begin,
+                    length,
+                } = block;
+                let cached = torrent
+                    .cache
+                    .piece(piece.get())
+                    .map(|cached| &cached.data[..]);
+                let data: &[u8] = if torrent.complete {
+                    &loaded
+                } else {
+                    cached.unwrap_or_default()
+                };
+                if !torrent.complete && data.is_empty() {
+                    if peer.features.fast {
+                        peer.say(&Message::RejectRequest {
+                            piece: piece.get(),
+                            begin,
+                            length,
+                        });
+                    }
+                    continue;
+                }
+                let skip = if torrent.complete {
+                    0
+                } else {
+                    (begin as usize).min(data.len())
+                };
+                peer.say_with(|out| {
+                    let data = &data[skip..data.len().min(skip + length as usize)];
+                    out.reserve(data.len() + 13);
+                    encode_piece_header(out, piece.get(), begin, length as usize);
+                    out.extend_from_slice(data);
+                    // What storage or memory does not hold is padding.
+                    out.resize(out.len() + length as usize - data.len(), 0);
+                });
+                peer.sent.add(self.now, length.into());
+                self.totals.sent.add(self.now, length.into());
+            }
+            let Some(bytes) = peer.take_send(self.now) else {
+                break;
+            };
+            self.outputs.push_back(Output::Send(key, bytes));
+        }
+    }
+
+    /// Storage delivered.
+    pub(super) fn loaded(&mut self, block: Block, data: &Bytes) {
+        debug_assert_eq!(data.len(), block.length as usize);
+        for peer in self.peers.values_mut() {
+            if peer.uploads.loaded(block, data) {
+                self.dirty.insert(peer.key);
+            }
+        }
+    }
+
+    /// Storage could not deliver: whoever waits is told so.
+    pub(super) fn load_failed(&mut self, block: Block) {
+        for peer in self.peers.values_mut() {
+            if peer.uploads.cancel(block) && peer.features.fast {
+                let Block {
+                    piece,
+                    begin,
+                    length,
+                } = block;
+                peer.say(&Message::RejectRequest {
+                    piece: piece.get(),
+                    begin,
+                    length,
+                });
+                self.dirty.insert(peer.key);
+            }
+        }
+        self.tell(Event::StorageFailed {
+            piece: block.piece.get(),
+        });
+    }
+
+    /// Decides anew whom we answer.
+    pub(super) fn rechoke(&mut self) {
+        self.chokes_due = (!self.peers.is_empty()).then(|| self.now + CHOKE_ROUND);
+        let seeding = self
+            .torrent
+            .as_ref()
+            .is_some_and(|torrent| torrent.complete || torrent.window.is_empty());
+        let mut candidates: Vec<Candidate> = self
+            .peers
+            .values()
+            .filter(|peer| peer.wants && self.config.upload)
+            .map(|peer| Candidate {
+                peer: peer.key,
+                gives: peer.pipeline.rate(self.now),
+                impatient: peer.is_webtorrent(),
+                unchoked: peer.unchoked,
+                changed: peer.choke_changed,
+            })
+            .collect();
+        let chosen = self
+            .choker
+            .choose(self.now, seeding, &mut candidates, &mut self.rng);
+        for peer in self.peers.values_mut() {
+            let is_chosen = chosen.binary_search(&peer.key).is_ok();
+            if is_chosen == peer.unchoked.is_some() {
+                continue;
+            }
+            peer.unchoked = is_chosen.then_some(self.now);
+            peer.choke_changed = self.now;
+            self.dirty.insert(peer.key);
+            if is_chosen {
+                peer.say(&Message::Unchoke);
+                continue;
+            }
+            peer.say(&Message::Choke);
+            for Block {
+                piece,
+                begin,
+                length,
+            } in peer.uploads.clear()
+            {
+                if peer.features.fast {
+                    peer.say(&Message::RejectRequest {
+                        piece: piece.get(),
+                        begin,
+                        length,
+                    });
+                }
+            }
+        }
+    }
+}
