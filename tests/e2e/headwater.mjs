@@ -12,7 +12,7 @@ export const SAMPLE = {
   mp4: join(ROOT, "tests/sample/headwater-sample.mp4"),
   webm: join(ROOT, "tests/sample/headwater-sample.webm"),
 };
-/** Where servers of the tests listen: an address that the browser offers too. */
+/** The address on which peers meet: one that the browser offers, too. Pages are served on loopback. */
 export const ADDRESS = process.env.HEADWATER_ADDRESS ?? "127.0.0.1";
 
 const BINARY = process.env.HEADWATER ?? join(ROOT, "target/debug/headwater");
@@ -97,7 +97,7 @@ export class JsonProcess {
 
 /** Seeds `paths` and answers when the swarm can be joined. */
 export async function seed(paths, ...flags) {
-  const seeder = new JsonProcess(BINARY, ["seed", ...[paths].flat(), "--listen", `${ADDRESS}:0`, "--json", ...flags]);
+  const seeder = new JsonProcess(BINARY, ["seed", ...[paths].flat(), "--listen", "127.0.0.1:0", "--webrtc", `${ADDRESS}:0`, "--json", ...flags]);
   const ready = await seeder.line((line) => "magnet" in line).catch(async (error) => {
     await seeder.stop();
     throw error;

@@ -4,7 +4,7 @@ import { createReadStream, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
-import { ADDRESS, ROOT } from "./headwater.mjs";
+import { ROOT } from "./headwater.mjs";
 
 const TYPES = {
   ".html": "text/html",
@@ -22,7 +22,7 @@ const FOLDERS = {
 };
 
 /** An HTTP server on a free port; `url` is its root, `close()` its end. */
-export async function serve({ address = ADDRESS, folders = {} } = {}) {
+export async function serve({ address = "127.0.0.1", folders = {} } = {}) {
   const served = Object.entries({ ...FOLDERS, ...folders }).sort(([a], [b]) => b.length - a.length);
   const server = createServer((request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url, "http://host").pathname));

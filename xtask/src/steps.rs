@@ -213,7 +213,8 @@ fn interop() -> Result<()> {
 }
 
 fn e2e_chromium() -> Result<()> {
-    sh::run(&mut browser_tests("chromium", &tests("")?))
+    let tests = [tests("")?, tests("chromium")?].concat();
+    sh::run(&mut browser_tests("chromium", &tests))
 }
 
 /// Firefox offers no loopback address to its peers, so it gets a network of
@@ -243,7 +244,7 @@ fn e2e_firefox() -> Result<()> {
 fn e2e_big() -> Result<()> {
     sh::run(&mut browser_tests(
         "chromium",
-        &files("tests/e2e/big", ".test.mjs")?,
+        &tests("big")?,
     ))
 }
 

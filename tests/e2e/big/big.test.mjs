@@ -1,0 +1,64 @@
+// A file far larger than the window, streamed to its end through it.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { withBrowser } from "../browser.mjs";
+import { sparse } from "../content.mjs";
+import { withSeeder } from "../headwater.mjs";
+import { serve } from "../server.mjs";
+import { join, openViewer, seen } from "../viewer.mjs";
+
+const MIB = 2 ** 20;
+const WINDOW = 64 * MIB;
+const SIZE = 4096 * MIB;
+const PAUSE_AT = 1024 * MIB;
+const PAUSE_MS = 20_000;
+
+/** Reads on until `until` bytes have been read. */
+function readOn(page, until) {
+  return page.evaluate(async (until) => {
+    window.reader ??= (await fetch(window.file.url)).body.getReader();
+    window.readBytes ??= 0;
+    while (window.readBytes < until) {
+      const { done, value } = await window.reader.read();
+      if (done) break;
+      window.readBytes += value.length;
+    }
+    return window.readBytes;
+  }, until);
+}
+
+test("4 GiB pass through 64 MiB", { timeout: 900_000 }, async (t) => {
+  const server = await serve();
+  try {
+    await withSeeder(sparse(4096), [], (seeder) =>
+      withBrowser(async (browser) => {
+        const page = await openViewer(browser, server.url);
+        await join(page, seeder.ready.magnet, { add: { windowBytes: WINDOW } });
+
+        const read = await readOn(page, PAUSE_AT);
+        const fetched = () => page.evaluate(() => window.torrent.stats.downloadedBytes);
+        // What was asked for before the pause may still come; it lies inside the window.
+        const pausedAt = Date.now();
+        let most = 0;
+        while (Date.now() - pausedAt < PAUSE_MS) {
+          await new Promise((resolve) => setTimeout(resolve, 500));
+          most = Math.max(most, await fetched());
+        }
+        t.diagnostic(`paused at ${read} bytes: ${most - read} fetched ahead`);
+        assert.ok(most - read <= WINDOW, `${most - read} bytes beyond the reader`);
+
+        const start = performance.now();
+        assert.equal(await readOn(page, SIZE), SIZE);
+        const seconds = (performance.now() - start) / 1000;
+        const { ledgerBytes, wasmBytes } = await page.evaluate(() => window.peaks);
+        t.diagnostic(`${((SIZE - read) / 1e6 / seconds).toFixed(1)} MB/s; at most ${ledgerBytes} in the ledger, ${wasmBytes} in WASM`);
+        assert.ok(ledgerBytes > 0 && ledgerBytes <= WINDOW, `ledger ${ledgerBytes}`);
+        assert.ok(wasmBytes > 0 && wasmBytes <= WINDOW + 32 * MIB, `WASM memory ${wasmBytes}`);
+        assert.deepEqual(await seen(page, "blockRefused", "pieceRefused"), []);
+      }),
+    );
+  } finally {
+    await server.close();
+  }
+});

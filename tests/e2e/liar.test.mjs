@@ -1,0 +1,66 @@
+// A peer that sends wrong bytes, beside an honest one.
+
+import assert from "node:assert/strict";
+import { join as joinPath } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { Browser } from "./browser.mjs";
+import { noise } from "./content.mjs";
+import { ADDRESS, JsonProcess, ROOT, SAMPLE, withSeeder } from "./headwater.mjs";
+import { serve } from "./server.mjs";
+import { join, openViewer, seen, sha256, until, untilPeers } from "./viewer.mjs";
+
+const LIAR = joinPath(process.env.HEADWATER_BIN ?? joinPath(ROOT, "target/debug"), "liar");
+
+describe("a liar in the swarm", { timeout: 180_000 }, () => {
+  let server;
+  let browser;
+  before(async () => {
+    server = await serve();
+    browser = await Browser.launch();
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.close();
+  });
+
+  /** A page with one honest peer and one that lies. */
+  const beside = (film, flags, body) =>
+    withSeeder(film, flags, async (seeder) => {
+      const { magnet, info_hash_v1: v1, info_hash_v2: v2 } = seeder.ready;
+      const tracker = new URL(magnet).searchParams.get("tr");
+      const liar = new JsonProcess(LIAR, [tracker, v1 ?? v2.slice(0, 40), ADDRESS]);
+      try {
+        await liar.line();
+        const page = await openViewer(browser, server.url);
+        await join(page, magnet);
+        await untilPeers(page, 2);
+        await body(page, liar);
+        await page.close();
+      } finally {
+        await liar.stop();
+      }
+    });
+
+  for (const [version, flags] of [["v1", ["--v1"]], ["v2", ["--v2"]], ["hybrid", []]]) {
+    test(`${version}: not a wrong byte is read, and the liar is dropped by name`, () =>
+      beside(noise(8), flags, async (page, liar) => {
+        assert.equal(await page.evaluate(() => window.sha256OfFile()), sha256(noise(8)));
+        await until(page, () => window.seen.some(({ kind, fault }) => kind === "peerClosed" && fault));
+        const { asked } = await liar.line(({ closed }) => closed > 0);
+        assert.ok(asked > 0, "nobody asked the liar");
+
+        const dropped = (await seen(page, "peerClosed")).filter(({ fault }) => fault);
+        assert.equal(dropped.length, 1, JSON.stringify(dropped));
+        const refused = await seen(page, version === "v1" ? "pieceRefused" : "blockRefused");
+        assert.ok(refused.length > 0, "nothing was refused");
+        if (version !== "v1") assert.ok(refused.every(({ peer }) => peer === dropped[0].peer));
+        assert.ok(dropped[0].name.length > 0);
+      }));
+  }
+
+  test("the film plays beside it", () =>
+    beside(SAMPLE.mp4, [], async (page) => {
+      const { isEnded } = await page.evaluate(() => window.play(4));
+      assert.ok(isEnded);
+    }));
+});
