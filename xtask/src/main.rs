@@ -10,6 +10,8 @@ mod steps;
 mod toolchain;
 mod wasm;
 
+use std::process::ExitCode;
+
 use anyhow::{Result, bail};
 
 const USAGE: &str = "\
@@ -20,11 +22,21 @@ cargo xtask bench NAME [--json FILE] [--runs N]
                                        measure; `--list` names the benches
 cargo xtask wasm [--checked]           build the engine alone, or with its assertions on";
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(args: &[String]) -> Result<()> {
     let (command, rest) = match args.split_first() {
         Some((command, rest)) => (command.as_str(), rest),
-        None => ("help", &args[..]),
+        None => ("help", args),
     };
     match command {
         "bench" => bench::main(rest),

@@ -6,24 +6,24 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::sh;
 
-/// Debian's Rust for the browser: a rustc with the wasm32 standard library,
-/// where rustup offers no such target.
-const WASM_PACKAGES: &[&str] = &["cargo-web", "rust-web-src", "rustc-web"];
-/// `libavcodec-extra` is what Firefox decodes H.264 with.
-const BROWSER_PACKAGES: &[&str] = &["chromium", "firefox-esr", "iproute2", "libavcodec-extra"];
+/// Debian's compiler for the browser and its library, where rustup offers no such target.
+const WASM_PACKAGES: &[&str] = &["rust-web-src", "rustc-web"];
+const BROWSER_PACKAGES: &[&str] = &["chromium", "firefox-esr", "iproute2"];
+/// What Firefox decodes H.264 with, whichever version this Debian has.
+const DECODER_PACKAGE: &str = "^libavcodec[0-9]+$";
 const OLDEST_NODE: u32 = 20;
 const LIBTORRENT: &str = "2.1.1";
 
 /// Everything that `cargo xtask test` needs.
 pub(crate) fn everything() -> Result<()> {
-    to_build()?;
-    packages(BROWSER_PACKAGES)?;
+    browsers()?;
+    python()?;
     npm("tests/e2e")?;
-    python()
+    to_build()
 }
 
 /// What a build of the page and of the binary needs.
@@ -70,6 +70,15 @@ fn node() -> Result<()> {
     }
 }
 
+fn browsers() -> Result<()> {
+    packages(BROWSER_PACKAGES)?;
+    let libraries = sh::output(&mut sh::command("/sbin/ldconfig", ["-p"])).unwrap_or_default();
+    match libraries.contains("libavcodec.so") {
+        true => Ok(()),
+        false => packages(&[DECODER_PACKAGE]),
+    }
+}
+
 fn packages(names: &[&str]) -> Result<()> {
     let missing: Vec<&str> = names
         .iter()
@@ -79,7 +88,7 @@ fn packages(names: &[&str]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let names = missing.join(" ");
+    let names = format!("'{}'", missing.join("' '"));
     let by_hand = format!("apt-get update && apt-get install -y --no-install-recommends {names}");
     if !Path::new("/usr/bin/apt-get").exists() {
         bail!("these are needed and this is no Debian, so install what matches them: {names}");
@@ -99,7 +108,8 @@ fn is_installed(package: &str) -> bool {
 /// Installs the locked npm packages of a folder unless they are there already.
 fn npm(folder: &str) -> Result<()> {
     let folder = sh::root().join(folder);
-    let locked = fs::read(folder.join("package-lock.json"))?;
+    let locked = fs::read(folder.join("package-lock.json"))
+        .with_context(|| format!("no package-lock.json in {}", folder.display()))?;
     let stamp = folder.join("node_modules/.installed-lock.json");
     if fs::read(&stamp).is_ok_and(|installed| installed == locked) {
         return Ok(());

@@ -5,9 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
-use crate::setup;
-use crate::sh;
-use crate::{no_std, wasm};
+use crate::{no_std, setup, sh, wasm};
 
 /// One step and the steps whose results it uses.
 struct Step {
@@ -97,7 +95,7 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
         match outcome {
             Ok(()) => println!("=== {} passed in {seconds:.1} s", step.name),
             Err(error) => {
-                println!("=== {} FAILED after {seconds:.1} s: {error}", step.name);
+                println!("=== {} FAILED after {seconds:.1} s: {error:#}", step.name);
                 failed.push(step.name);
             }
         }
@@ -242,10 +240,7 @@ fn e2e_firefox() -> Result<()> {
 }
 
 fn e2e_big() -> Result<()> {
-    sh::run(&mut browser_tests(
-        "chromium",
-        &tests("big")?,
-    ))
+    sh::run(&mut browser_tests("chromium", &tests("big")?))
 }
 
 fn tests(under: &str) -> Result<Vec<PathBuf>> {
