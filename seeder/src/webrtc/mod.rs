@@ -3,7 +3,14 @@
 //! An adapter, not a policy: it makes and takes session descriptions, moves messages, and says
 //! what happened. It knows nothing of torrents or trackers, and never asks a STUN server.
 
+mod cap;
 mod endpoint;
+mod mux;
+mod peer;
+mod sdp;
+mod socket;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -16,8 +23,11 @@ pub const MAX_MESSAGE: usize = 64 * 1024;
 /// How an [`Endpoint`] is bound, and what it allows.
 #[derive(Clone, Debug)]
 pub struct EndpointConfig {
-    /// The address to bind, and the only one offered to peers.
+    /// The address to bind, and the only one offered to peers unless `advertised` is set.
     pub ip: IpAddr,
+    /// The address peers are told instead, for a host behind a one-to-one address translation
+    /// or bound to the unspecified address.
+    pub advertised: Option<IpAddr>,
     /// The UDP port to bind; 0 takes a free one.
     pub port: u16,
     /// Answer connectivity checks instead of making them (RFC 8445 §2.5): for a host that
@@ -32,6 +42,7 @@ impl Default for EndpointConfig {
     fn default() -> Self {
         Self {
             ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            advertised: None,
             port: 0,
             lite: false,
             max_peers: 256,

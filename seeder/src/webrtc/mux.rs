@@ -1,0 +1,106 @@
+//! Whose datagram is it: peers by source address, and by ICE user name before that is known.
+//!
+//! Bookkeeping only. An address counts as a peer's once its ICE agent has answered a check from
+//! there, which it does only for one who knows its password; until then the address may send
+//! nothing but STUN.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use headwater_core::ids::PeerKey;
+
+/// Most addresses one peer may be reached at.
+const MAX_ADDRESSES: usize = 16;
+
+const BINDING_REQUEST: u16 = 0x0001;
+const BINDING_SUCCESS: u16 = 0x0101;
+const BINDING_ERROR: u16 = 0x0111;
+const MAGIC_COOKIE: [u8; 4] = 0x2112_a442_u32.to_be_bytes();
+const ATTRIBUTE_USERNAME: u16 = 0x0006;
+const STUN_HEADER: usize = 20;
+
+#[derive(Debug, Default)]
+pub(super) struct Mux {
+    addresses: BTreeMap<SocketAddr, Owner>,
+    user_names: BTreeMap<String, PeerKey>,
+}
+
+#[derive(Debug)]
+struct Owner {
+    peer: PeerKey,
+    /// Has answered with this peer's credentials.
+    proven: bool,
+}
+
+impl Mux {
+    /// The peer with this local ICE user name fragment exists.
+    pub(super) fn add(&mut self, peer: PeerKey, user_name: &str) {
+        self.user_names.insert(user_name.to_owned(), peer);
+    }
+
+    /// That peer is gone.
+    pub(super) fn remove(&mut self, peer: PeerKey) {
+        self.user_names.retain(|_, owner| *owner != peer);
+        self.addresses.retain(|_, owner| owner.peer != peer);
+    }
+
+    /// The peer a datagram is for, if it can be for one.
+    pub(super) fn route(&self, from: SocketAddr, datagram: &[u8]) -> Option<PeerKey> {
+        match stun_type(datagram) {
+            Some(BINDING_REQUEST) => {
+                let user_name = local_user_name(datagram)?;
+                self.user_names.get(user_name).copied()
+            }
+            Some(_) => self.addresses.get(&from).map(|owner| owner.peer),
+            None => self
+                .addresses
+                .get(&from)
+                .filter(|owner| owner.proven)
+                .map(|owner| owner.peer),
+        }
+    }
+
+    /// Learns from what a peer's ICE agent sends.
+    ///
+    /// An address stays with the peer that proved it first, until that one is gone: who can
+    /// forge source addresses must not take another's.
+    pub(super) fn sent(&mut self, peer: PeerKey, to: SocketAddr, datagram: &[u8]) {
+        let proven = match stun_type(datagram) {
+            Some(BINDING_SUCCESS) => true,
+            Some(BINDING_REQUEST | BINDING_ERROR) => false,
+            _ => return,
+        };
+        match self.addresses.get_mut(&to) {
+            Some(owner) if owner.peer == peer => owner.proven |= proven,
+            Some(owner) if owner.proven || !proven => {}
+            Some(owner) => *owner = Owner { peer, proven },
+            None => {
+                let owned = self.addresses.values().filter(|o| o.peer == peer).count();
+                if owned < MAX_ADDRESSES {
+                    self.addresses.insert(to, Owner { peer, proven });
+                }
+            }
+        }
+    }
+}
+
+/// The STUN message type, if this is STUN (RFC 8489 §5, RFC 7983 for the first byte).
+fn stun_type(datagram: &[u8]) -> Option<u16> {
+    let header = datagram.get(..STUN_HEADER)?;
+    (header[0] < 4 && header[4..8] == MAGIC_COOKIE)
+        .then(|| u16::from_be_bytes([header[0], header[1]]))
+}
+
+/// The receiver's half of a check's USERNAME, "receiver:sender" (RFC 8445 §7.2.2).
+fn local_user_name(datagram: &[u8]) -> Option<&str> {
+    let mut rest = datagram.get(STUN_HEADER..)?;
+    while let [t0, t1, l0, l1, body @ ..] = rest {
+        let length = usize::from(u16::from_be_bytes([*l0, *l1]));
+        if u16::from_be_bytes([*t0, *t1]) == ATTRIBUTE_USERNAME {
+            let name = std::str::from_utf8(body.get(..length)?).ok()?;
+            return name.split_once(':').map(|(local, _)| local);
+        }
+        rest = body.get(length.next_multiple_of(4)..)?;
+    }
+    None
+}

@@ -1,0 +1,334 @@
+//! The few lines of a session description that one data channel needs.
+//!
+//! A stranger's text is read into a [`Description`] under limits, and what reaches the WebRTC
+//! stack is text written anew from that. Nothing else a remote wrote gets further than here.
+
+use std::fmt::Write;
+use std::net::{IpAddr, SocketAddr};
+
+use super::Error;
+
+/// Longest description read, in bytes.
+pub(super) const MAX_SDP: usize = 16 << 10;
+/// Most candidates a description may name.
+pub(super) const MAX_CANDIDATES: usize = 32;
+/// RFC 8839 §5.4: 4 to 256 characters of user name fragment, 22 to 256 of password.
+const UFRAG_LENGTH: std::ops::RangeInclusive<usize> = 4..=256;
+const PASSWORD_LENGTH: std::ops::RangeInclusive<usize> = 22..=256;
+/// RFC 9143 leaves it open; browsers use one or two characters.
+const MAX_MID: usize = 32;
+/// A SHA-256 digest as colon-separated hex.
+const FINGERPRINT_LENGTH: usize = 32 * 3 - 1;
+/// RFC 8841 §6.1: "If the SDP 'max-message-size' attribute is not present, the default is 64K".
+const DEFAULT_MAX_MESSAGE_SIZE: u32 = 64 << 10;
+const DEFAULT_SCTP_PORT: u16 = 5000;
+
+/// What a data channel's description says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Description {
+    pub(super) mid: String,
+    pub(super) ufrag: String,
+    pub(super) password: String,
+    /// SHA-256 of the certificate, in hex with colons.
+    pub(super) fingerprint: String,
+    pub(super) setup: Setup,
+    pub(super) ice_lite: bool,
+    pub(super) sctp_port: u16,
+    pub(super) max_message_size: u32,
+    /// UDP candidates at literal addresses.
+    pub(super) candidates: Vec<Candidate>,
+}
+
+/// Who starts the DTLS handshake (RFC 5763 §5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Setup {
+    Active,
+    ActPass,
+    Passive,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Candidate {
+    pub(super) address: SocketAddr,
+    pub(super) priority: u32,
+    pub(super) kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Host,
+    PeerReflexive,
+    Relay,
+    ServerReflexive,
+}
+
+impl Description {
+    /// Reads a complete offer or answer (RFC 8866, 8839, 8841).
+    ///
+    /// Candidates we could not use anyway (TCP, mDNS names, other address families than
+    /// `reachable`'s) are left out; a remote can still be met as a peer-reflexive one.
+    pub(super) fn parse(text: &str, reachable: IpAddr) -> Result<Self, Error> {
+        if text.len() > MAX_SDP {
+            return refused("longer than 16 KiB");
+        }
+        let mut read = Reader::default();
+        for line in text.lines().filter(|line| !line.is_empty()) {
+            let Some((kind, value)) = line.split_once('=') else {
+                return refused("a line without '='");
+            };
+            match kind {
+                "m" => read.media(value)?,
+                "a" => read.attribute(value, reachable)?,
+                _ => {}
+            }
+        }
+        read.finish()
+    }
+
+    /// Writes it for the WebRTC stack.
+    pub(super) fn to_sdp(&self) -> String {
+        let mut sdp = String::with_capacity(1024);
+        let lite = if self.ice_lite { "a=ice-lite\r\n" } else { "" };
+        let setup = match self.setup {
+            Setup::Active => "active",
+            Setup::ActPass => "actpass",
+            Setup::Passive => "passive",
+        };
+        // Writing to a String cannot fail.
+        let _ = write!(
+            sdp,
+            "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {mid}\r\n{lite}\
+             m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n\
+             a=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\n\
+             a=fingerprint:sha-256 {fingerprint}\r\na=setup:{setup}\r\na=mid:{mid}\r\n\
+             a=sctp-port:{port}\r\na=max-message-size:{max}\r\n",
+            mid = self.mid,
+            ufrag = self.ufrag,
+            password = self.password,
+            fingerprint = self.fingerprint,
+            port = self.sctp_port,
+            max = self.max_message_size,
+        );
+        for (n, candidate) in self.candidates.iter().enumerate() {
+            let _ = write!(
+                sdp,
+                "a=candidate:{n} 1 udp {} {} {} typ {}",
+                candidate.priority,
+                candidate.address.ip(),
+                candidate.address.port(),
+                candidate.kind.name(),
+            );
+            if candidate.kind != Kind::Host {
+                sdp.push_str(" raddr 0.0.0.0 rport 0");
+            }
+            sdp.push_str("\r\n");
+        }
+        sdp.push_str("a=end-of-candidates\r\n");
+        sdp
+    }
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::PeerReflexive => "prflx",
+            Self::Relay => "relay",
+            Self::ServerReflexive => "srflx",
+        }
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        [
+            Self::Host,
+            Self::PeerReflexive,
+            Self::Relay,
+            Self::ServerReflexive,
+        ]
+        .into_iter()
+        .find(|kind| kind.name() == name)
+    }
+}
+
+#[derive(Default)]
+struct Reader {
+    has_media: bool,
+    mid: Option<String>,
+    ufrag: Option<String>,
+    password: Option<String>,
+    fingerprint: Option<String>,
+    setup: Option<Setup>,
+    ice_lite: bool,
+    sctp_port: Option<u16>,
+    max_message_size: Option<u32>,
+    candidates: Vec<Candidate>,
+    candidates_seen: usize,
+}
+
+impl Reader {
+    fn media(&mut self, value: &str) -> Result<(), Error> {
+        if std::mem::replace(&mut self.has_media, true) {
+            return refused("more than one media section");
+        }
+        let mut words = value.split(' ');
+        let (media, port) = (words.next(), words.next());
+        let (protocol, format) = (words.next(), words.next());
+        if media != Some("application") || port.is_none_or(|port| port.parse::<u16>().is_err()) {
+            return refused("not an application media section");
+        }
+        match (protocol, format, words.next()) {
+            (Some("UDP/DTLS/SCTP" | "DTLS/SCTP"), Some("webrtc-datachannel"), None) => Ok(()),
+            _ => refused("not a WebRTC data channel section"),
+        }
+    }
+
+    fn attribute(&mut self, attribute: &str, reachable: IpAddr) -> Result<(), Error> {
+        let (name, value) = attribute.split_once(':').unwrap_or((attribute, ""));
+        match name {
+            "candidate" => self.candidate(value, reachable)?,
+            "fingerprint" => self.fingerprint(value)?,
+            "ice-lite" => self.ice_lite = true,
+            "ice-pwd" => {
+                let password = token("ice-pwd", value, PASSWORD_LENGTH)?;
+                once("ice-pwd", &mut self.password, password)?;
+            }
+            "ice-ufrag" => {
+                let ufrag = token("ice-ufrag", value, UFRAG_LENGTH)?;
+                once("ice-ufrag", &mut self.ufrag, ufrag)?;
+            }
+            "max-message-size" => self.max_message_size = Some(number(value)?),
+            "mid" => once("mid", &mut self.mid, token("mid", value, 1..=MAX_MID)?)?,
+            "sctp-port" => self.sctp_port = Some(number(value)?),
+            "setup" => self.setup = Some(setup(value)?),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn fingerprint(&mut self, value: &str) -> Result<(), Error> {
+        let Some(("sha-256", digest)) = value.split_once(' ') else {
+            return refused("a certificate fingerprint that is not SHA-256");
+        };
+        let is_hex = |pair: &str| pair.len() == 2 && pair.bytes().all(|b| b.is_ascii_hexdigit());
+        if digest.len() != FINGERPRINT_LENGTH || !digest.split(':').all(is_hex) {
+            return refused("a malformed certificate fingerprint");
+        }
+        once("fingerprint", &mut self.fingerprint, digest.to_owned())
+    }
+
+    fn candidate(&mut self, value: &str, reachable: IpAddr) -> Result<(), Error> {
+        self.candidates_seen += 1;
+        if self.candidates_seen > MAX_CANDIDATES {
+            return refused("more than 32 candidates");
+        }
+        let words: Vec<&str> = value.split(' ').collect();
+        let [
+            _,
+            component,
+            transport,
+            priority,
+            host,
+            port,
+            "typ",
+            kind,
+            ..,
+        ] = words[..]
+        else {
+            return refused("a malformed candidate");
+        };
+        let (Ok(priority), Ok(port)) = (priority.parse(), port.parse()) else {
+            return refused("a malformed candidate");
+        };
+        if component != "1" || !transport.eq_ignore_ascii_case("udp") || is_mdns(host) {
+            return Ok(());
+        }
+        let Ok(ip) = host.parse::<IpAddr>() else {
+            return refused("a candidate at a name instead of an address");
+        };
+        let Some(kind) = Kind::parse(kind) else {
+            return refused("a candidate of unknown type");
+        };
+        if port != 0 && is_sendable(ip) && ip.is_ipv4() == reachable.is_ipv4() {
+            self.candidates.push(Candidate {
+                address: SocketAddr::new(ip, port),
+                priority,
+                kind,
+            });
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Description, Error> {
+        if !self.has_media {
+            return refused("no media section");
+        }
+        Ok(Description {
+            mid: present("mid", self.mid)?,
+            ufrag: present("ice-ufrag", self.ufrag)?,
+            password: present("ice-pwd", self.password)?,
+            fingerprint: present("fingerprint", self.fingerprint)?,
+            setup: present("setup", self.setup)?,
+            ice_lite: self.ice_lite,
+            sctp_port: self.sctp_port.unwrap_or(DEFAULT_SCTP_PORT),
+            max_message_size: self.max_message_size.unwrap_or(DEFAULT_MAX_MESSAGE_SIZE),
+            candidates: self.candidates,
+        })
+    }
+}
+
+fn refused<T>(what: impl Into<String>) -> Result<T, Error> {
+    Err(Error::Refused(what.into()))
+}
+
+fn present<T>(name: &str, value: Option<T>) -> Result<T, Error> {
+    value.map_or_else(|| refused(format!("no {name}")), Ok)
+}
+
+/// Browsers repeat an attribute with the same value when they bundle; two values are a lie.
+fn once(name: &str, slot: &mut Option<String>, value: String) -> Result<(), Error> {
+    match slot {
+        Some(known) if *known != value => refused(format!("two values of {name}")),
+        _ => {
+            *slot = Some(value);
+            Ok(())
+        }
+    }
+}
+
+/// RFC 8839 `ice-char`, and what browsers put in a mid.
+fn token(
+    name: &str,
+    value: &str,
+    length: std::ops::RangeInclusive<usize>,
+) -> Result<String, Error> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"+/-_.".contains(&b);
+    if length.contains(&value.len()) && value.bytes().all(plain) {
+        Ok(value.to_owned())
+    } else {
+        refused(format!("a malformed {name}"))
+    }
+}
+
+fn number<N: std::str::FromStr>(value: &str) -> Result<N, Error> {
+    value
+        .parse()
+        .or_else(|_| refused("a number that is none, or too large"))
+}
+
+fn setup(value: &str) -> Result<Setup, Error> {
+    match value {
+        "active" => Ok(Setup::Active),
+        "actpass" => Ok(Setup::ActPass),
+        "passive" => Ok(Setup::Passive),
+        _ => refused("an unknown DTLS role"),
+    }
+}
+
+fn is_mdns(host: &str) -> bool {
+    host.ends_with(".local")
+}
+
+fn is_sendable(ip: IpAddr) -> bool {
+    let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
+    !ip.is_unspecified() && !ip.is_multicast() && !broadcast
+}
