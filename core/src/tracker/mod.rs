@@ -3,5 +3,6 @@
 //! Messages, the client's logic and the server's. Sockets, JSON framing and WebRTC itself are the
 //! drivers'; here is what to say, to whom, and when.
 
+pub mod client;
 pub mod message;
 pub mod sdp;

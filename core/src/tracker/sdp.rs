@@ -107,6 +107,16 @@ pub fn keep_loopback_only(sdp: &str) -> String {
     sdp.split_inclusive('\n').filter(is_kept).collect()
 }
 
+/// `sdp` with its first [`MAX_CANDIDATES`] candidates, which is all that others will read.
+pub fn limit_candidates(sdp: &str) -> String {
+    let mut candidates = 0;
+    let is_kept = |line: &&str| {
+        candidates += usize::from(candidate_in(line).is_some());
+        candidate_in(line).is_none() || candidates <= MAX_CANDIDATES
+    };
+    sdp.split_inclusive('\n').filter(is_kept).collect()
+}
+
 fn candidate_in(line: &str) -> Option<&str> {
     line.strip_prefix("a=candidate:")
 }

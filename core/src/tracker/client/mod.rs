@@ -1,0 +1,578 @@
+//! One swarm's client of its trackers: who to offer to, whom to answer, what to keep.
+//!
+//! It makes no connection and opens no socket. It says what to do ([`Output`]) and is told what
+//! came of it ([`Input`]); between a tracker that lies and a WebRTC stack that obeys, it is what
+//! keeps everything bounded.
+
+mod connections;
+mod link;
+mod offers;
+
+use super::message::{
+    Action, Announce, AnnounceEvent, Answer, ClientMessage, MAX_OFFERS, OfferId, ServerMessage,
+    is_worth_offers,
+};
+use super::sdp;
+use crate::ids::{PeerId, PeerKey, SwarmHash};
+use crate::rng::Rng;
+use crate::time::{Duration, Instant};
+use alloc::collections::VecDeque;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use connections::{Connection, Connections};
+use link::Link;
+use offers::Offers;
+use serde::Serialize;
+
+/// Trackers of one swarm we talk to; the rest is ignored.
+pub const MAX_TRACKERS: usize = 32;
+
+/// Malformed messages after which a tracker is hung up on.
+const MAX_MALFORMED: u32 = 32;
+
+/// Warnings of one tracker connection we pass on.
+const MAX_WARNINGS: u32 = 8;
+
+/// What a client is and wants.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// Our name at the trackers.
+    pub peer_id: PeerId,
+    /// Which swarm.
+    pub swarm: SwarmHash,
+    /// WebSocket URLs; the first [`MAX_TRACKERS`] count.
+    pub trackers: Vec<String>,
+    /// Offers to bring to an announce, 0 to 10. Each costs a WebRTC connection in waiting; a
+    /// seeder that everyone is introduced to needs few or none.
+    pub offers_wanted: usize,
+    /// The upper half of every [`PeerKey`] this client gives out.
+    pub key_space: u32,
+    /// Luck.
+    pub seed: u64,
+    /// Connections to peers, those being made included.
+    pub max_connections: usize,
+}
+
+/// One connection to a tracker. Never used twice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TrackerKey(pub u32);
+
+/// What happened.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// The SDP to answer with, asked for by [`Output::AcceptOffer`].
+    AnswerMade(PeerKey, &'a str),
+    /// A connection that was open, or was being made, is gone.
+    Closed(PeerKey),
+    /// A connection (or an offer, or an answer) could not be made.
+    ConnectionFailed(PeerKey, &'a str),
+    /// The SDP to offer, asked for by [`Output::MakeOffer`].
+    OfferMade(PeerKey, &'a str),
+    /// A connection's data channel is open.
+    Opened(PeerKey),
+    /// What we have by now; announced when next we do, and at once when nothing is left.
+    Progress {
+        /// Bytes given.
+        uploaded: u64,
+        /// Bytes taken.
+        downloaded: u64,
+        /// Bytes lacking; `None` if unknown.
+        left: Option<u64>,
+    },
+    /// We leave: say so to every tracker. Open connections stay the driver's.
+    Stopped,
+    /// [`Client::poll_timeout`] has come.
+    TimedOut,
+    /// The socket closed, or never opened, for this reason.
+    TrackerClosed(TrackerKey, &'a str),
+    /// The socket is open.
+    TrackerOpened(TrackerKey),
+    /// A text message.
+    TrackerReceived(TrackerKey, &'a str),
+}
+
+/// What to do.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Output {
+    /// Make a connection for this offer, answer with [`Input::AnswerMade`].
+    AcceptOffer(PeerKey, String),
+    /// Finish the connection of an earlier offer.
+    ApplyAnswer(PeerKey, String),
+    /// Close the socket, after what was sent on it has left. No [`Input::TrackerClosed`] is awaited.
+    CloseTracker(TrackerKey),
+    /// Close this connection, whatever state it is in. No [`Input::Closed`] is awaited.
+    Drop(PeerKey),
+    /// Something to tell the user.
+    Event(Event),
+    /// Make a connection of our own, answer with [`Input::OfferMade`].
+    MakeOffer(PeerKey),
+    /// Open a WebSocket to this URL.
+    OpenTracker(TrackerKey, String),
+    /// Send a text message.
+    SendTracker(TrackerKey, String),
+}
+
+/// Something to tell the user of a tracker.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(tag = "state", rename_all = "camelCase")]
+pub enum Event {
+    /// It knows of us, and counts so many.
+    Announced {
+        /// The tracker.
+        url: String,
+        /// Peers that have everything.
+        complete: u64,
+        /// Peers that do not.
+        incomplete: u64,
+    },
+    /// The socket is open.
+    Connected {
+        /// The tracker.
+        url: String,
+    },
+    /// The socket is gone; it will be opened again.
+    Lost {
+        /// The tracker.
+        url: String,
+        /// Why.
+        message: String,
+    },
+    /// It said something odd, or warned us.
+    Warning {
+        /// The tracker.
+        url: String,
+        /// What.
+        message: String,
+    },
+}
+
+/// A swarm's client of all its trackers.
+#[derive(Debug)]
+pub struct Client {
+    config: ClientConfig,
+    rng: Rng,
+    links: Vec<Link>,
+    offers: Offers,
+    connections: Connections,
+    uploaded: u64,
+    downloaded: u64,
+    left: Option<u64>,
+    next_tracker_key: u32,
+    is_stopped: bool,
+    outputs: VecDeque<Output>,
+}
+
+impl Client {
+    /// A client that starts at once: there is output to take.
+    pub fn new(mut config: ClientConfig, now: Instant) -> Self {
+        config.trackers.truncate(MAX_TRACKERS);
+        config.offers_wanted = config.offers_wanted.min(MAX_OFFERS);
+        let mut client = Self {
+            rng: Rng::seeded(config.seed),
+            links: config
+                .trackers
+                .iter()
+                .map(|url| Link::new(url.clone(), now))
+                .collect(),
+            offers: Offers::new(config.offers_wanted, now),
+            connections: Connections::new(config.peer_id, config.key_space, config.max_connections),
+            uploaded: 0,
+            downloaded: 0,
+            left: None,
+            next_tracker_key: 0,
+            is_stopped: false,
+            outputs: VecDeque::new(),
+            config,
+        };
+        client.advance(now);
+        client
+    }
+
+    /// Tell it what happened.
+    pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
+        if self.is_stopped {
+            return;
+        }
+        match input {
+            Input::AnswerMade(key, sdp) => self.handle_answer_made(now, key, sdp),
+            Input::Closed(key) => self.forget(now, key),
+            Input::ConnectionFailed(key, _) => self.forget(now, key),
+            Input::OfferMade(key, sdp) => self.handle_offer_made(now, key, sdp),
+            Input::Opened(key) => {
+                for loser in self.connections.opened(key) {
+                    self.outputs.push_back(Output::Drop(loser));
+                }
+            }
+            Input::Progress {
+                uploaded,
+                downloaded,
+                left,
+            } => {
+                let is_completed = left == Some(0) && self.left != Some(0);
+                (self.uploaded, self.downloaded, self.left) = (uploaded, downloaded, left);
+                if is_completed {
+                    self.announce_completed(now);
+                }
+            }
+            Input::Stopped => return self.stop(now),
+            Input::TimedOut => {}
+            Input::TrackerClosed(key, reason) => self.handle_tracker_closed(now, key, reason),
+            Input::TrackerOpened(key) => self.handle_tracker_opened(now, key),
+            Input::TrackerReceived(key, text) => self.handle_tracker_received(now, key, text),
+        }
+        self.advance(now);
+    }
+
+    /// What to do next; call until there is nothing.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When it wants [`Input::TimedOut`], if nothing else happens before.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.is_stopped {
+            return None;
+        }
+        let links = self.links.iter().filter_map(|link| self.due(link));
+        let parts = [
+            self.offers.poll_timeout(),
+            self.connections.poll_timeout(),
+            self.refill_due(),
+        ];
+        links.chain(parts.into_iter().flatten()).min()
+    }
+
+    /// How the trackers call the peer behind a connection.
+    pub fn remote_id(&self, key: PeerKey) -> Option<PeerId> {
+        self.connections.remote_id(key)
+    }
+
+    /// Do all that time or events have made due.
+    fn advance(&mut self, now: Instant) {
+        for key in self
+            .connections
+            .expire(now)
+            .into_iter()
+            .chain(self.offers.expire(now))
+        {
+            self.outputs.push_back(Output::Drop(key));
+        }
+        for at in 0..self.links.len() {
+            self.advance_link(now, at);
+        }
+        self.refill(now);
+    }
+
+    fn advance_link(&mut self, now: Instant, at: usize) {
+        if self.links[at].is_silent(now) {
+            self.hang_up(now, at, "no answer", false);
+        }
+        if self.links[at].is_to_open(now) {
+            let key = TrackerKey(self.next_tracker_key);
+            self.next_tracker_key += 1;
+            self.links[at].opening(key, now);
+            self.outputs
+                .push_back(Output::OpenTracker(key, self.links[at].url.clone()));
+        }
+        if self.links[at].is_open() && self.due(&self.links[at]).is_some_and(|due| due <= now) {
+            let event = (!self.links[at].is_started()).then_some(AnnounceEvent::Started);
+            self.announce(now, at, event);
+        }
+    }
+
+    /// When this link wants something done.
+    ///
+    /// The first announce leaves with the first offer that is ready; what is ready later follows
+    /// in one more.
+    fn due(&self, link: &Link) -> Option<Instant> {
+        let with_offers = self.offers.due(link.is_started());
+        let is_wanted = !link.is_started() || self.connections.room() > 0;
+        link.due(with_offers.filter(|at| is_wanted && self.is_top_up_welcome(link, *at)))
+    }
+
+    fn is_top_up_welcome(&self, link: &Link, at: Instant) -> bool {
+        !link.is_started() || link.appetite(at, self.config.offers_wanted) > 0
+    }
+
+    /// Make the offers that the next announce will bring.
+    fn refill(&mut self, now: Instant) {
+        while self.refill_due().is_some_and(|due| due <= now) {
+            let key = self.connections.next_key();
+            self.offers.making(key, now);
+            self.outputs.push_back(Output::MakeOffer(key));
+        }
+    }
+
+    fn refill_due(&self) -> Option<Instant> {
+        let soonest = self.links.iter().filter_map(Link::next_announce).min();
+        let links = self.links.iter().filter(|link| link.is_promising()).count();
+        self.offers
+            .make_due(soonest, links, self.connections.room())
+    }
+
+    fn announce(&mut self, now: Instant, at: usize, event: Option<AnnounceEvent>) {
+        let Some(key) = self.links[at].open_key() else {
+            return;
+        };
+        let hungry = self
+            .links
+            .iter()
+            .filter(|link| link.is_open() && !link.is_started())
+            .count();
+        let offers = match is_worth_offers(event) {
+            true => {
+                let appetite = self.links[at].appetite(now, self.config.offers_wanted);
+                let most = appetite.min(self.connections.room());
+                self.offers.take(now, at, hungry, most, &mut self.rng)
+            }
+            false => Vec::new(),
+        };
+        self.links[at].announced(now, offers.len());
+        let message = ClientMessage::Announce(Announce {
+            info_hash: self.config.swarm,
+            peer_id: self.config.peer_id,
+            event,
+            uploaded: self.uploaded,
+            downloaded: self.downloaded,
+            left: self.left,
+            offers,
+        });
+        self.outputs
+            .push_back(Output::SendTracker(key, message.encode()));
+    }
+
+    fn announce_completed(&mut self, now: Instant) {
+        for at in 0..self.links.len() {
+            if self.links[at].is_started() {
+                self.announce(now, at, Some(AnnounceEvent::Completed));
+            }
+        }
+    }
+
+    fn stop(&mut self, now: Instant) {
+        for at in 0..self.links.len() {
+            if self.links[at].is_started() {
+                self.announce(now, at, Some(AnnounceEvent::Stopped));
+            }
+            if let Some(key) = self.links[at].key() {
+                self.outputs.push_back(Output::CloseTracker(key));
+            }
+        }
+        for key in self.offers.keys().chain(self.connections.unopened()) {
+            self.outputs.push_back(Output::Drop(key));
+        }
+        self.is_stopped = true;
+    }
+
+    fn handle_offer_made(&mut self, now: Instant, key: PeerKey, sdp: &str) {
+        if !self.offers.made(key, sdp::limit_candidates(sdp), now) {
+            self.outputs.push_back(Output::Drop(key));
+        }
+    }
+
+    fn handle_answer_made(&mut self, now: Instant, key: PeerKey, sdp: &str) {
+        let Some((tracker, to_peer_id, offer_id)) = self.connections.answered(key, now) else {
+            return;
+        };
+        let is_same_socket = self
+            .links
+            .iter()
+            .any(|link| link.open_key() == Some(tracker));
+        let sdp = sdp::limit_candidates(sdp);
+        if !is_same_socket || sdp.len() > sdp::MAX_SDP {
+            self.connections.remove(key);
+            self.outputs.push_back(Output::Drop(key));
+            return;
+        }
+        let (info_hash, peer_id) = (self.config.swarm, self.config.peer_id);
+        let answer = ClientMessage::Answer(Answer {
+            info_hash,
+            peer_id,
+            to_peer_id,
+            offer_id,
+            sdp,
+        });
+        self.outputs
+            .push_back(Output::SendTracker(tracker, answer.encode()));
+    }
+
+    fn forget(&mut self, now: Instant, key: PeerKey) {
+        self.offers.failed(key, now);
+        if !self.connections.remove(key) {
+            return;
+        }
+        for link in &mut self.links {
+            if self
+                .connections
+                .is_hungry(self.config.offers_wanted, link.others())
+            {
+                link.hasten(now);
+            }
+        }
+    }
+
+    fn handle_tracker_opened(&mut self, now: Instant, key: TrackerKey) {
+        if let Some(link) = self.links.iter_mut().find(|link| link.key() == Some(key)) {
+            link.opened(now);
+            self.outputs.push_back(Output::Event(Event::Connected {
+                url: link.url.clone(),
+            }));
+        }
+    }
+
+    fn handle_tracker_closed(&mut self, now: Instant, key: TrackerKey, reason: &str) {
+        if let Some(at) = self.link_of(key) {
+            self.lose(now, at, reason, false);
+        }
+    }
+
+    /// Close a tracker's socket ourselves.
+    fn hang_up(&mut self, now: Instant, at: usize, reason: &str, is_hostile: bool) {
+        if let Some(key) = self.links[at].key() {
+            self.outputs.push_back(Output::CloseTracker(key));
+        }
+        self.lose(now, at, reason, is_hostile);
+    }
+
+    fn lose(&mut self, now: Instant, at: usize, reason: &str, is_hostile: bool) {
+        self.offers.returned(at);
+        let link = &mut self.links[at];
+        link.lost(now, is_hostile, &mut self.rng);
+        let message = reason.chars().take(200).collect();
+        self.outputs.push_back(Output::Event(Event::Lost {
+            url: link.url.clone(),
+            message,
+        }));
+    }
+
+    fn link_of(&self, key: TrackerKey) -> Option<usize> {
+        self.links.iter().position(|link| link.key() == Some(key))
+    }
+
+    fn handle_tracker_received(&mut self, now: Instant, key: TrackerKey, text: &str) {
+        let Some(at) = self.link_of(key) else { return };
+        if !self.links[at].is_message_allowed(now) {
+            return self.hang_up(now, at, "too many messages", true);
+        }
+        match ServerMessage::decode(text) {
+            Ok(message) => self.handle_message(now, at, message),
+            Err(malformed) => {
+                self.links[at].malformed += 1;
+                if self.links[at].malformed > MAX_MALFORMED {
+                    return self.hang_up(now, at, "too many malformed messages", true);
+                }
+                self.warn(at, malformed.to_string());
+            }
+        }
+    }
+
+    fn handle_message(&mut self, now: Instant, at: usize, message: ServerMessage) {
+        let ours = self.config.swarm;
+        match message {
+            ServerMessage::Offer {
+                info_hash,
+                peer_id,
+                offer_id,
+                sdp,
+            } if info_hash == ours => {
+                self.handle_offer(now, at, peer_id, offer_id, sdp);
+            }
+            ServerMessage::Answer {
+                info_hash,
+                peer_id,
+                offer_id,
+                sdp,
+            } if info_hash == ours => {
+                self.handle_answer(now, at, peer_id, offer_id, sdp);
+            }
+            ServerMessage::Response {
+                info_hash,
+                interval,
+                complete,
+                incomplete,
+                warning,
+            } if info_hash == ours => {
+                let (complete, incomplete) = (complete.unwrap_or(0), incomplete.unwrap_or(0));
+                let others = complete.saturating_add(incomplete).saturating_sub(1);
+                let is_hungry = self
+                    .connections
+                    .is_hungry(self.config.offers_wanted, others);
+                self.links[at].responded(now, interval, others, is_hungry, &mut self.rng);
+                if others == 0 {
+                    self.offers.returned(at);
+                }
+                let url = self.links[at].url.clone();
+                self.outputs.push_back(Output::Event(Event::Announced {
+                    url,
+                    complete,
+                    incomplete,
+                }));
+                if let Some(warning) = warning {
+                    self.warn(at, warning);
+                }
+            }
+            ServerMessage::Error {
+                action: Action::Announce,
+                info_hash,
+                reason,
+            } if info_hash.is_none_or(|hash| hash == ours) => {
+                self.links[at].refused(now, &mut self.rng);
+                self.warn(at, reason);
+            }
+            _ => {}
+        }
+    }
+
+    /// A peer offers a connection.
+    fn handle_offer(&mut self, now: Instant, at: usize, remote: PeerId, id: OfferId, sdp: String) {
+        let Some(tracker) = self.links[at].open_key() else {
+            return;
+        };
+        if !self.connections.is_offer_welcome(remote, tracker) {
+            return;
+        }
+        if let Err(refusal) = sdp::check(&sdp) {
+            return self.warn(at, refusal.to_string());
+        }
+        let key = self.connections.next_key();
+        self.connections
+            .insert(key, Connection::answering(remote, tracker, id, now));
+        self.outputs.push_back(Output::AcceptOffer(key, sdp));
+    }
+
+    /// A peer answers an offer of ours. Answers nobody waits for are not looked at.
+    fn handle_answer(&mut self, now: Instant, at: usize, remote: PeerId, id: OfferId, sdp: String) {
+        let Some(key) = self.offers.find(at, id) else {
+            return;
+        };
+        if !self.connections.is_answer_welcome(remote) {
+            return self.offers.idle(key);
+        }
+        if let Err(refusal) = sdp::check(&sdp) {
+            self.offers.idle(key);
+            return self.warn(at, refusal.to_string());
+        }
+        self.offers.remove(key);
+        self.connections
+            .insert(key, Connection::offered(remote, now));
+        self.outputs.push_back(Output::ApplyAnswer(key, sdp));
+    }
+
+    fn warn(&mut self, at: usize, message: String) {
+        let link = &mut self.links[at];
+        link.warnings += 1;
+        if link.warnings <= MAX_WARNINGS {
+            let url = link.url.clone();
+            self.outputs
+                .push_back(Output::Event(Event::Warning { url, message }));
+        }
+    }
+}
+
+/// `duration`, less up to a fifth of it.
+fn jittered(duration: Duration, rng: &mut Rng) -> Duration {
+    duration.mul_f64(1.0 - 0.2 * rng.unit())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,667 @@
+//! The client against a tracker and a WebRTC stack that the tests play by hand.
+
+use super::*;
+use crate::tracker::message::Offer;
+use alloc::format;
+
+const SDP: &str = "v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n";
+const SWARM: SwarmHash = SwarmHash([5; 20]);
+const OWN: PeerId = PeerId(*b"-HW0100-mmmmmmmmmmmm");
+
+/// A client, its clock, and what it has said so far.
+struct World {
+    client: Client,
+    now: Instant,
+    said: Vec<Output>,
+}
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn config(trackers: usize, offers_wanted: usize) -> ClientConfig {
+    ClientConfig {
+        peer_id: OWN,
+        swarm: SWARM,
+        trackers: (0..trackers)
+            .map(|n| format!("ws://127.0.0.1:{n}/announce"))
+            .collect(),
+        offers_wanted,
+        key_space: 7,
+        seed: 1,
+        max_connections: 50,
+    }
+}
+
+impl World {
+    fn new(config: ClientConfig) -> Self {
+        let now = Instant::from_micros(1_000_000);
+        let mut world = Self {
+            client: Client::new(config, now),
+            now,
+            said: Vec::new(),
+        };
+        world.listen();
+        world
+    }
+
+    /// A client that knows `trackers` trackers, all open, and has announced all its offers.
+    fn announced(trackers: usize, offers_wanted: usize) -> Self {
+        let mut world = Self::new(config(trackers, offers_wanted));
+        world.open_trackers();
+        world.make_offers();
+        for tracker in 0..trackers as u32 {
+            world.respond(tracker, 1, 5);
+        }
+        world
+    }
+
+    fn tell(&mut self, input: Input<'_>) {
+        self.client.handle_input(self.now, input);
+        self.listen();
+    }
+
+    fn listen(&mut self) {
+        while let Some(output) = self.client.poll_output() {
+            self.said.push(output);
+        }
+    }
+
+    /// Let time pass, timer by timer.
+    fn pass(&mut self, duration: Duration) {
+        let until = self.now + duration;
+        while let Some(due) = self.client.poll_timeout().filter(|due| *due <= until) {
+            let before = self.client.poll_timeout();
+            self.now = self.now.max(due);
+            self.tell(Input::TimedOut);
+            assert_ne!(
+                before,
+                self.client.poll_timeout(),
+                "a timer that does nothing"
+            );
+        }
+        self.now = until;
+    }
+
+    fn open_trackers(&mut self) {
+        for output in core::mem::take(&mut self.said) {
+            match output {
+                Output::OpenTracker(key, _) => self.tell(Input::TrackerOpened(key)),
+                other => self.said.push(other),
+            }
+        }
+    }
+
+    fn make_offers(&mut self) {
+        for output in core::mem::take(&mut self.said) {
+            match output {
+                Output::MakeOffer(key) => self.tell(Input::OfferMade(key, SDP)),
+                other => self.said.push(other),
+            }
+        }
+    }
+
+    fn hear(&mut self, tracker: u32, message: &ServerMessage) {
+        self.tell(Input::TrackerReceived(
+            TrackerKey(tracker),
+            &message.encode(),
+        ));
+    }
+
+    fn respond(&mut self, tracker: u32, complete: u64, incomplete: u64) {
+        self.hear(
+            tracker,
+            &ServerMessage::Response {
+                info_hash: SWARM,
+                interval: Some(120.0),
+                complete: Some(complete),
+                incomplete: Some(incomplete),
+                warning: None,
+            },
+        );
+    }
+
+    fn hear_offer(&mut self, tracker: u32, from: PeerId) {
+        let (offer_id, sdp) = (OfferId([9; 20]), SDP.into());
+        self.hear(
+            tracker,
+            &ServerMessage::Offer {
+                info_hash: SWARM,
+                peer_id: from,
+                offer_id,
+                sdp,
+            },
+        );
+    }
+
+    fn hear_answer(&mut self, tracker: u32, from: PeerId, offer_id: OfferId) {
+        let sdp = SDP.into();
+        self.hear(
+            tracker,
+            &ServerMessage::Answer {
+                info_hash: SWARM,
+                peer_id: from,
+                offer_id,
+                sdp,
+            },
+        );
+    }
+
+    /// The announces said since last asked.
+    fn announces(&mut self) -> Vec<(TrackerKey, Announce)> {
+        let said = core::mem::take(&mut self.said);
+        let announce = |output: &Output| match output {
+            Output::SendTracker(key, text) => match ClientMessage::decode(text) {
+                Ok(ClientMessage::Announce(announce)) => Some((*key, announce)),
+                _ => None,
+            },
+            _ => None,
+        };
+        let announces = said.iter().filter_map(announce).collect();
+        self.said = said
+            .into_iter()
+            .filter(|output| announce(output).is_none())
+            .collect();
+        announces
+    }
+
+    fn offers_out(&mut self) -> Vec<(TrackerKey, Offer)> {
+        let announces = self.announces();
+        announces
+            .into_iter()
+            .flat_map(|(key, a)| a.offers.into_iter().map(move |o| (key, o)))
+            .collect()
+    }
+
+    fn accepted(&self) -> Vec<PeerKey> {
+        self.said
+            .iter()
+            .filter_map(|o| {
+                if let Output::AcceptOffer(key, _) = o {
+                    Some(*key)
+                } else {
+                    None
+                }
+            })
+            .collect()
+    }
+
+    fn applied(&self) -> Vec<PeerKey> {
+        self.said
+            .iter()
+            .filter_map(|o| {
+                if let Output::ApplyAnswer(key, _) = o {
+                    Some(*key)
+                } else {
+                    None
+                }
+            })
+            .collect()
+    }
+
+    fn dropped(&self) -> Vec<PeerKey> {
+        self.said
+            .iter()
+            .filter_map(|o| {
+                if let Output::Drop(key) = o {
+                    Some(*key)
+                } else {
+                    None
+                }
+            })
+            .collect()
+    }
+
+    fn count(&self, is: impl Fn(&Output) -> bool) -> usize {
+        self.said.iter().filter(|output| is(output)).count()
+    }
+}
+
+const fn peer(n: u8) -> PeerId {
+    PeerId([n; 20])
+}
+
+#[test]
+fn the_first_announce_leaves_with_the_first_offer_and_the_rest_follow_together() {
+    let mut world = World::new(config(1, 5));
+    assert_eq!(
+        world.count(|o| matches!(o, Output::MakeOffer(_))),
+        5,
+        "asked for at once"
+    );
+    world.open_trackers();
+    assert!(world.announces().is_empty(), "nothing to bring yet");
+    let making: Vec<_> = world
+        .said
+        .iter()
+        .filter_map(|o| {
+            if let Output::MakeOffer(key) = o {
+                Some(*key)
+            } else {
+                None
+            }
+        })
+        .collect();
+    world.tell(Input::OfferMade(making[0], SDP));
+    let first = world.announces();
+    assert_eq!(
+        (first[0].1.event, first[0].1.offers.len()),
+        (Some(AnnounceEvent::Started), 1)
+    );
+    for key in &making[1..] {
+        world.tell(Input::OfferMade(*key, SDP));
+    }
+    let rest = world.announces();
+    assert_eq!(rest.len(), 1);
+    assert_eq!((rest[0].1.event, rest[0].1.offers.len()), (None, 4));
+}
+
+#[test]
+fn a_seeder_without_offers_announces_at_once_and_answers() {
+    let mut world = World::new(config(1, 0));
+    world.tell(Input::Progress {
+        uploaded: 0,
+        downloaded: 0,
+        left: Some(0),
+    });
+    world.open_trackers();
+    let announces = world.announces();
+    assert_eq!(announces.len(), 1);
+    assert_eq!(
+        (announces[0].1.left, announces[0].1.event),
+        (Some(0), Some(AnnounceEvent::Started))
+    );
+    world.hear_offer(0, peer(1));
+    let key = world.accepted()[0];
+    assert_eq!(key.0 >> 32, 7);
+    world.tell(Input::AnswerMade(key, SDP));
+    let Some(Output::SendTracker(_, text)) = world.said.last() else {
+        panic!("an answer")
+    };
+    let Ok(ClientMessage::Answer(answer)) = ClientMessage::decode(text) else {
+        panic!("an answer")
+    };
+    assert_eq!(
+        (answer.to_peer_id, answer.offer_id),
+        (peer(1), OfferId([9; 20]))
+    );
+}
+
+#[test]
+fn an_announce_does_not_wait_for_offers_that_never_come() {
+    let mut world = World::new(config(1, 5));
+    world.open_trackers();
+    world.pass(secs(6));
+    let announces = world.announces();
+    assert_eq!(announces.len(), 1);
+    assert!(announces[0].1.offers.is_empty());
+}
+
+#[test]
+fn an_unanswered_offer_is_offered_again() {
+    let mut world = World::announced(1, 2);
+    let first: Vec<_> = world.offers_out();
+    assert_eq!(first.len(), 2);
+    world.said.clear();
+    world.pass(secs(25));
+    let again = world.offers_out();
+    assert_eq!(again.len(), 2);
+    assert_eq!(
+        world.count(|o| matches!(o, Output::MakeOffer(_))),
+        0,
+        "no new ones were made"
+    );
+    assert_ne!(first[0].1.id, again[0].1.id);
+    // The one it went to first was only slow.
+    world.hear_answer(0, peer(1), first[0].1.id);
+    assert_eq!(world.applied().len(), 1);
+    world.hear_answer(0, peer(2), again[0].1.id);
+    assert_eq!(world.applied().len(), 1, "one offer makes one connection");
+}
+
+#[test]
+fn answers_nobody_waits_for_are_ignored() {
+    let mut world = World::announced(2, 2);
+    let out = world.offers_out();
+    let (at, offer) = out[0].clone();
+    world.hear_answer(0, peer(1), OfferId([1; 20]));
+    world.hear_answer(1 - at.0, peer(1), offer.id);
+    world.hear_answer(at.0, OWN, offer.id);
+    assert!(world.applied().is_empty());
+    world.hear_answer(at.0, peer(1), offer.id);
+    world.hear_answer(at.0, peer(1), offer.id);
+    assert_eq!(world.applied().len(), 1);
+}
+
+#[test]
+fn two_trackers_share_the_offers_and_both_are_announced_to() {
+    let mut world = World::announced(2, 5);
+    let out = world.offers_out();
+    let at = |tracker| {
+        out.iter()
+            .filter(|(key, _)| *key == TrackerKey(tracker))
+            .count()
+    };
+    assert_eq!((at(0), at(1)), (5, 5));
+    let mut ids: Vec<_> = out.iter().map(|(_, offer)| offer.id).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 10);
+}
+
+/// A client whose offer `remote` answered, and which answers `remote`'s.
+fn glare(remote: PeerId) -> (World, PeerKey, PeerKey) {
+    let mut world = World::announced(2, 2);
+    let (at, offer) = world.offers_out()[0].clone();
+    world.hear_offer(1 - at.0, remote);
+    let theirs = world.accepted()[0];
+    world.tell(Input::AnswerMade(theirs, SDP));
+    world.hear_answer(at.0, remote, offer.id);
+    let ours = world.applied()[0];
+    assert!(world.dropped().is_empty(), "both are kept until one opens");
+    (world, ours, theirs)
+}
+
+#[test]
+fn in_a_glare_the_connection_the_smaller_id_offered_is_kept_whichever_opens_first() {
+    for (remote, is_ours_kept) in [(peer(0xff), true), (peer(0), false)] {
+        for is_ours_first in [true, false] {
+            let (mut world, ours, theirs) = glare(remote);
+            let (keep, lose) = if is_ours_kept {
+                (ours, theirs)
+            } else {
+                (theirs, ours)
+            };
+            world.tell(Input::Opened(if is_ours_first { ours } else { theirs }));
+            world.tell(Input::Opened(if is_ours_first { theirs } else { ours }));
+            assert_eq!(world.dropped(), [lose]);
+            assert_eq!(world.client.remote_id(keep), Some(remote));
+        }
+    }
+}
+
+#[test]
+fn in_a_glare_with_webtorrent_the_connection_we_offered_is_kept() {
+    let (mut world, ours, theirs) = glare(PeerId(*b"-WW0205-aaaaaaaaaaaa"));
+    world.tell(Input::Opened(theirs));
+    assert!(world.dropped().is_empty());
+    world.tell(Input::Opened(ours));
+    assert_eq!(world.dropped(), [theirs]);
+}
+
+#[test]
+fn in_a_glare_whose_better_half_fails_the_other_half_stays() {
+    let (mut world, ours, theirs) = glare(peer(0xff));
+    world.tell(Input::Opened(theirs));
+    world.tell(Input::ConnectionFailed(ours, "ice"));
+    world.pass(secs(60));
+    assert!(world.dropped().iter().all(|key| *key != theirs));
+    assert!(world.client.remote_id(theirs).is_some());
+}
+
+#[test]
+fn a_second_offer_from_a_peer_we_have_is_ignored() {
+    let mut world = World::announced(2, 0);
+    world.hear_offer(0, peer(1));
+    world.hear_offer(1, peer(1));
+    world.hear_offer(0, OWN);
+    assert_eq!(world.accepted().len(), 1);
+}
+
+#[test]
+fn a_connection_that_never_opens_is_dropped() {
+    let mut world = World::announced(1, 0);
+    world.hear_offer(0, peer(1));
+    let key = world.accepted()[0];
+    world.tell(Input::AnswerMade(key, SDP));
+    world.pass(secs(31));
+    assert_eq!(world.dropped(), [key]);
+    world.hear_offer(0, peer(1));
+    assert_eq!(world.accepted().len(), 2, "it may try again");
+}
+
+#[test]
+fn a_tracker_that_floods_offers_leaves_half_the_connections_to_the_others() {
+    let mut world = World::announced(2, 0);
+    for n in 0..200 {
+        world.hear_offer(0, peer(n));
+    }
+    assert_eq!(world.accepted().len(), 25);
+    world.hear_offer(1, peer(222));
+    assert_eq!(world.accepted().len(), 26);
+    for _ in 0..2000 {
+        world.hear_offer(0, peer(3));
+    }
+    assert_eq!(
+        world.count(|o| *o == Output::CloseTracker(TrackerKey(0))),
+        1
+    );
+    assert_eq!(
+        world.count(|o| *o == Output::CloseTracker(TrackerKey(1))),
+        0
+    );
+}
+
+#[test]
+fn no_interval_makes_it_announce_more_than_every_eight_seconds_or_never_again() {
+    for interval in ["-1", "0", "1e12", "1e-9", "null", "\"x\"", "[]", "NaN"] {
+        let mut world = World::announced(1, 0);
+        world.announces();
+        let hash: String = SWARM.0.iter().map(|byte| char::from(*byte)).collect();
+        let hash = serde_json::to_string(&hash).unwrap();
+        let text = format!(r#"{{"action":"announce","info_hash":{hash},"interval":{interval}}}"#);
+        world.tell(Input::TrackerReceived(TrackerKey(0), &text));
+        let start = world.now;
+        while world.announces().is_empty() {
+            let due = world.client.poll_timeout().unwrap();
+            world.pass(due.since(world.now));
+        }
+        let waited = world.now.since(start);
+        assert!(
+            waited >= secs(8) && waited <= secs(600),
+            "{interval}: {waited:?}"
+        );
+    }
+}
+
+#[test]
+fn garbage_is_warned_of_a_few_times_and_then_hung_up_on() {
+    let mut world = World::announced(1, 0);
+    for n in 0..100 {
+        world.tell(Input::TrackerReceived(
+            TrackerKey(0),
+            &format!("garbage {n}"),
+        ));
+    }
+    assert_eq!(
+        world.count(|o| matches!(o, Output::Event(Event::Warning { .. }))),
+        8
+    );
+    assert_eq!(world.count(|o| matches!(o, Output::CloseTracker(_))), 1);
+    world.said.clear();
+    world.pass(secs(14));
+    assert!(world.said.is_empty());
+    world.pass(secs(20));
+    assert_eq!(world.count(|o| matches!(o, Output::OpenTracker(..))), 1);
+}
+
+#[test]
+fn a_tracker_down_for_two_minutes_is_tried_ever_later_and_found_within_fifteen_seconds() {
+    let mut world = World::new(config(1, 0));
+    let mut tries = Vec::new();
+    while world.now < Instant::from_micros(0) + secs(120) {
+        for output in core::mem::take(&mut world.said) {
+            if let Output::OpenTracker(key, _) = output {
+                tries.push(world.now);
+                world.tell(Input::TrackerClosed(key, "refused"));
+            }
+        }
+        let due = world.client.poll_timeout().unwrap();
+        world.pass(due.since(world.now));
+    }
+    let pauses: Vec<_> = tries
+        .windows(2)
+        .map(|pair| pair[1].since(pair[0]))
+        .collect();
+    assert!(
+        pauses
+            .iter()
+            .all(|pause| (secs(1)..=secs(15)).contains(pause)),
+        "{pauses:?}"
+    );
+    assert!(pauses[0] <= secs(2) && tries.len() < 25, "{pauses:?}");
+}
+
+#[test]
+fn a_tracker_that_never_answers_is_left_and_tried_again() {
+    let mut world = World::new(config(1, 0));
+    world.open_trackers();
+    world.pass(secs(31));
+    assert_eq!(world.count(|o| matches!(o, Output::CloseTracker(_))), 1);
+    world.pass(secs(2));
+    assert_eq!(
+        world.count(|o| matches!(o, Output::OpenTracker(TrackerKey(1), _))),
+        1
+    );
+}
+
+#[test]
+fn completion_is_announced_once_and_leaving_too() {
+    let mut world = World::announced(2, 0);
+    world.announces();
+    for _ in 0..3 {
+        world.tell(Input::Progress {
+            uploaded: 1,
+            downloaded: 10,
+            left: Some(0),
+        });
+    }
+    let announces = world.announces();
+    assert_eq!(announces.len(), 2);
+    assert!(
+        announces
+            .iter()
+            .all(|(_, a)| a.event == Some(AnnounceEvent::Completed) && a.downloaded == 10)
+    );
+    world.tell(Input::Stopped);
+    let announces = world.announces();
+    assert!(
+        announces
+            .iter()
+            .all(|(_, a)| a.event == Some(AnnounceEvent::Stopped))
+            && announces.len() == 2
+    );
+    assert_eq!(world.count(|o| matches!(o, Output::CloseTracker(_))), 2);
+    assert_eq!(world.client.poll_timeout(), None);
+}
+
+#[test]
+fn a_viewer_that_lost_its_peers_asks_for_others_soon() {
+    let mut world = World::announced(1, 3);
+    let offers = world.offers_out();
+    for (n, (_, offer)) in offers.iter().enumerate() {
+        world.hear_answer(0, peer(n as u8), offer.id);
+    }
+    let keys = world.applied();
+    for key in &keys {
+        world.tell(Input::Opened(*key));
+    }
+    world.pass(secs(10));
+    world.respond(0, 1, 5);
+    world.announces();
+    world.pass(secs(30));
+    world.make_offers();
+    assert!(world.announces().is_empty(), "it has what it wants");
+    for key in keys {
+        world.tell(Input::Closed(key));
+    }
+    world.pass(secs(1));
+    world.make_offers();
+    world.pass(secs(2));
+    world.make_offers();
+    assert_eq!(world.offers_out().len(), 3);
+}
+
+#[test]
+fn a_stack_that_cannot_make_offers_is_asked_ever_later() {
+    let mut world = World::new(config(1, 2));
+    world.open_trackers();
+    let mut asked = 0;
+    for _ in 0..120 {
+        for output in core::mem::take(&mut world.said) {
+            match output {
+                Output::MakeOffer(key) => {
+                    asked += 1;
+                    world.tell(Input::ConnectionFailed(key, "no WebRTC here"));
+                }
+                Output::SendTracker(TrackerKey(key), _) => world.respond(key, 1, 1),
+                _ => {}
+            }
+        }
+        world.pass(secs(1));
+    }
+    assert!((2..30).contains(&asked), "{asked}");
+}
+
+#[test]
+fn an_offer_with_a_bad_sdp_never_reaches_the_stack() {
+    let mut world = World::announced(1, 1);
+    let (_, offer) = world.offers_out()[0].clone();
+    for sdp in ["", "v=0\r\n", "v=0\r\nm=audio 9 RTP 0\r\n"] {
+        let (info_hash, offer_id, sdp) = (SWARM, OfferId([9; 20]), String::from(sdp));
+        let message = ServerMessage::Offer {
+            info_hash,
+            peer_id: peer(1),
+            offer_id,
+            sdp: sdp.clone(),
+        };
+        world.hear(0, &message);
+        world.hear(
+            0,
+            &ServerMessage::Answer {
+                info_hash,
+                peer_id: peer(1),
+                offer_id: offer.id,
+                sdp,
+            },
+        );
+    }
+    assert!(world.accepted().is_empty() && world.applied().is_empty());
+    assert!(world.count(|o| matches!(o, Output::Event(Event::Warning { .. }))) > 0);
+    world.hear_answer(0, peer(1), offer.id);
+    assert_eq!(world.applied().len(), 1, "the offer is still good");
+}
+
+#[test]
+fn arbitrary_inputs_never_panic_or_grow_it() {
+    for seed in 0..30 {
+        let mut rng = Rng::seeded(seed);
+        let mut world = World::new(config(3, 5));
+        for _ in 0..3000 {
+            let key = PeerKey(7 << 32 | u64::from(rng.below(60)));
+            let tracker = TrackerKey(rng.below(12));
+            let from = peer(rng.below(20) as u8);
+            match rng.below(12) {
+                0 => world.tell(Input::TrackerOpened(tracker)),
+                1 if rng.chance(1, 4) => world.tell(Input::TrackerClosed(tracker, "x")),
+                2 => world.tell(Input::OfferMade(key, SDP)),
+                3 => world.tell(Input::AnswerMade(key, SDP)),
+                4 => world.tell(Input::Opened(key)),
+                5 => world.tell(Input::Closed(key)),
+                6 => world.tell(Input::ConnectionFailed(key, "")),
+                7 => world.hear_offer(tracker.0, from),
+                8 => world.respond(tracker.0, u64::MAX, u64::MAX),
+                9 => world.make_offers(),
+                10 => world.open_trackers(),
+                _ => {
+                    if let Some((at, offer)) = world.offers_out().first().cloned() {
+                        world.hear_answer(at.0, from, offer.id);
+                    }
+                }
+            }
+            world.pass(Duration::from_millis(u64::from(rng.below(3000))));
+            assert!(world.client.connections.room() <= 50);
+            assert!(world.client.offers.keys().count() <= MAX_OFFERS);
+        }
+    }
+}
