@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod licences;
 mod no_std;
 mod report;
 mod setup;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
-use crate::{no_std, setup, sh, wasm};
+use crate::{licences, no_std, setup, sh, wasm};
 
 /// One step and the steps whose results it uses.
 struct Step {
@@ -49,6 +49,11 @@ const STEPS: &[Step] = &[
         name: "docs",
         needs: &[],
         run: docs,
+    },
+    Step {
+        name: "licences",
+        needs: &[],
+        run: licences::check,
     },
     Step {
         name: "build",

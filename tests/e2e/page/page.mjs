@@ -12,7 +12,7 @@ window.join = async (id, { add = {}, ...options } = {}) => {
   window.client ??= new Headwater(options);
   window.torrent = client.add(id, add);
   window.seen = [];
-  window.peaks = { windowPeak: 0, wasmBytes: 0 };
+  window.peaks = { windowPeak: 0, wasmMemory: 0 };
   for (const kind of KINDS) torrent.on(kind, (event) => seen.push({ kind, ...event }));
   torrent.on("error", (error) => seen.push({ kind: "error", code: error.code, message: error.message, hint: error.hint }));
   torrent.on("stats", (stats) => {
