@@ -93,11 +93,16 @@ fn packages(names: &[&str]) -> Result<()> {
     if !Path::new("/usr/bin/apt-get").exists() {
         bail!("these are needed and this is no Debian, so install what matches them: {names}");
     }
-    if sh::output(&mut sh::command("id", ["-u"])).as_deref() != Some("0") {
+    if !is_root() {
         bail!("missing: {names}; run as root:\n  {by_hand}");
     }
     println!("installing {names}");
     sh::run(sh::command("sh", ["-c", &by_hand]).env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+/// Whether we may install and make networks.
+pub(crate) fn is_root() -> bool {
+    sh::output(&mut sh::command("id", ["-u"])).as_deref() == Some("0")
 }
 
 fn is_installed(package: &str) -> bool {
