@@ -480,9 +480,19 @@ impl<'a> Reader<'a> {
             document: &document,
             token: dict,
         };
-        let mut keys: Vec<&[u8]> = Entries(value.items()).map(|(key, _)| key).collect();
-        keys.sort_unstable();
-        let twice = keys.windows(2).any(|pair| pair[0] == pair[1]);
+        // Places of keys, not keys: four bytes each, and no more room than they need.
+        let count = Entries(value.items()).count();
+        let mut keys: Vec<u32> = Vec::with_capacity(count);
+        keys.extend(value.items().step_by(2).map(|key| key.token as u32));
+        let key = |token: &u32| {
+            Value {
+                document: &document,
+                token: *token as usize,
+            }
+            .bytes()
+        };
+        keys.sort_unstable_by(|left, right| key(left).cmp(&key(right)));
+        let twice = keys.windows(2).any(|pair| key(&pair[0]) == key(&pair[1]));
         let at = value.offset();
         self.unsorted.push(at as u32);
         self.tokens = document.tokens;

@@ -54,18 +54,22 @@ pub fn root_of(nodes: &[Sha256Digest], base: u32, top: u32) -> Option<Sha256Dige
         return None;
     }
     let mut row = nodes.to_vec();
-    let mut padding = pad(base);
-    for _ in 0..height {
-        row = row_above(&row, &padding);
-        padding = parent(&padding, &padding);
+    for layer in base..top {
+        row = row_above(&row, layer);
     }
     row.first().copied()
 }
 
-fn row_above(row: &[Sha256Digest], padding: &Sha256Digest) -> Vec<Sha256Digest> {
-    row.chunks(2)
-        .map(|pair| parent(&pair[0], pair.get(1).unwrap_or(padding)))
-        .collect()
+fn row_above(row: &[Sha256Digest], layer: u32) -> Vec<Sha256Digest> {
+    let (pairs, last) = row.as_chunks::<2>();
+    let mut above: Vec<_> = pairs
+        .iter()
+        .map(|[left, right]| parent(left, right))
+        .collect();
+    if let [last] = last {
+        above.push(parent(last, &pad(layer)));
+    }
+    above
 }
 
 fn ceil_log2(count: u64) -> u32 {
@@ -264,23 +268,23 @@ impl core::error::Error for ProofError {}
 pub struct Tree {
     base: u32,
     rows: Vec<Vec<Sha256Digest>>,
+    pads: Vec<Sha256Digest>,
 }
 
 impl Tree {
     /// Over these nodes of layer `base`, up to layer `top`; `None` if they are too many, or none.
     pub fn new(nodes: Vec<Sha256Digest>, base: u32, top: u32) -> Option<Self> {
-        let height = top.checked_sub(base)?;
+        let height = top.checked_sub(base).filter(|height| *height < 32)?;
         if nodes.is_empty() || top_layer(0, nodes.len() as u64) > height {
             return None;
         }
-        let mut padding = pad(base);
         let mut rows = Vec::with_capacity(height as usize + 1);
         rows.push(nodes);
-        for below in 0..height as usize {
-            rows.push(row_above(&rows[below], &padding));
-            padding = parent(&padding, &padding);
+        for below in 0..height {
+            rows.push(row_above(&rows[below as usize], base + below));
         }
-        Some(Self { base, rows })
+        let pads = (base..=top).map(pad).collect();
+        Some(Self { base, rows, pads })
     }
 
     /// The lowest layer it knows.
@@ -300,15 +304,12 @@ impl Tree {
 
     /// The node at this place of this layer, padding included; `None` outside the tree.
     pub fn node(&self, layer: u32, index: u32) -> Option<Sha256Digest> {
-        let row = self.rows.get(layer.checked_sub(self.base)? as usize)?;
+        let above = layer.checked_sub(self.base)? as usize;
+        let row = self.rows.get(above)?;
         let width = 1u64 << (self.top() - layer);
         if u64::from(index) >= width {
             return None;
         }
-        Some(
-            row.get(index as usize)
-                .copied()
-                .unwrap_or_else(|| pad(layer)),
-        )
+        Some(*row.get(index as usize).unwrap_or(&self.pads[above]))
     }
 }

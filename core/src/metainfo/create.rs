@@ -108,7 +108,8 @@ pub struct Source {
     pub length: u64,
     /// Whether its owner may run it; part of the info hash, as in libtorrent.
     pub executable: bool,
-    /// Whether the system calls it hidden; part of the info hash, as in libtorrent.
+    /// Whether the system calls it hidden; part of the info hash, as in libtorrent, which sees
+    /// such files on Windows only.
     pub hidden: bool,
 }
 
@@ -236,20 +237,35 @@ impl Plan {
         Some(self.sources.get(file.as_usize())?.as_ref()?.0)
     }
 
+    /// What a piece hashes to, from its SHA-1 and the leaves over its real bytes, whichever the version needs.
+    pub fn hashes(
+        &self,
+        piece: PieceIndex,
+        v1: Option<Sha1Digest>,
+        leaves: &[Sha256Digest],
+    ) -> Result<PieceHashes, CreateError> {
+        let v1 = v1.filter(|_| self.options.version != Version::V2);
+        let v2 = match self.layout.file_piece(piece) {
+            Some(part) if leaves.len() as u32 == part.length.div_ceil(BLOCK_LENGTH) => {
+                self.shape(part.file).piece_root(leaves)
+            }
+            Some(_) => return Err(CreateError::Piece(piece)),
+            None => None,
+        };
+        Ok(PieceHashes { piece, v1, v2 })
+    }
+
     /// Hashes a piece, all its bytes as they lie in the layout, zeros where it has padding.
     pub fn hash(&self, piece: PieceIndex, bytes: &[u8]) -> Result<PieceHashes, CreateError> {
         if bytes.len() != self.layout.piece_length(piece) as usize {
             return Err(CreateError::Piece(piece));
         }
         let v1 = (self.options.version != Version::V2).then(|| sha1(bytes));
-        let v2 = match self.layout.file_piece(piece) {
-            Some(part) => {
-                let content = bytes.get(..part.length as usize).unwrap_or(bytes);
-                self.shape(part.file).piece_root(&merkle::leaves(content))
-            }
-            None => None,
+        let leaves = match self.layout.file_piece(piece) {
+            Some(part) => merkle::leaves(bytes.get(..part.length as usize).unwrap_or(bytes)),
+            None => Vec::new(),
         };
-        Ok(PieceHashes { piece, v1, v2 })
+        self.hashes(piece, v1, &leaves)
     }
 
     /// The torrent, once each piece is hashed; the hashes may come in any order.

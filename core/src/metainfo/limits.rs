@@ -16,6 +16,8 @@ pub struct Limits {
     pub files: usize,
     /// Most components of a path.
     pub path_depth: usize,
+    /// Most bytes of all paths together, each component counted with [`Limits::COMPONENT`] more.
+    pub path_bytes: usize,
     /// Trackers that are kept; more are passed over.
     pub trackers: usize,
     /// Web seeds that are kept; more are passed over.
@@ -23,10 +25,14 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// What a path's component costs in memory besides its bytes, about.
+    pub const COMPONENT: usize = 32;
+
     /// What a web page can afford.
     pub const BROWSER: Self = Self {
         torrent_bytes: 8 << 20,
         piece_length: 16 << 20,
+        path_bytes: 16 << 20,
         ..Self::NATIVE
     };
 
@@ -40,6 +46,7 @@ impl Limits {
         piece_length: 128 << 20,
         files: 100_000,
         path_depth: 100,
+        path_bytes: 64 << 20,
         trackers: 32,
         web_seeds: 16,
     };

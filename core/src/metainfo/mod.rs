@@ -5,6 +5,7 @@
 
 pub mod create;
 mod error;
+mod files;
 mod info;
 mod limits;
 pub mod magnet;
