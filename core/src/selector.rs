@@ -22,9 +22,11 @@ pub fn fastest(peers: impl Iterator<Item = (PeerKey, Duration)>) -> Option<PeerK
         .map(|(peer, _)| peer)
 }
 
-/// How long a block that was expected to take `expected` may take before it is raced elsewhere.
-pub fn patience(expected: Duration) -> Duration {
-    (expected * 3 / 2).max(Duration::from_millis(100))
+/// How long a block may take before it is raced elsewhere: half as long again as expected of its
+/// peer, or what the fastest peer makes reasonable, if that is less.
+pub fn patience(expected: Duration, best: Option<Duration>) -> Duration {
+    let reasonable = best.map_or(expected, |best| NO_MATTER.max(best * TOO_SLOW));
+    (expected.min(reasonable) * 3 / 2).max(Duration::from_millis(100))
 }
 
 #[cfg(test)]

@@ -256,7 +256,7 @@ impl Swarm {
     }
 
     /// What the fastest peer needs for a block.
-    fn best_expected(&self) -> Option<core::time::Duration> {
+    pub(super) fn best_expected(&self) -> Option<core::time::Duration> {
         let useful = self
             .peers
             .values()

@@ -17,6 +17,8 @@ const BUSY_TICK: Duration = Duration::from_millis(100);
 const IDLE_TICK: Duration = Duration::from_secs(1);
 /// A peer that delivers nothing for this long, or for four times what a block should take, is snubbed.
 const SNUB_AFTER: Duration = Duration::from_secs(5);
+/// However slow a peer always was, it is snubbed after this long without a block.
+const SNUB_AT_LAST: Duration = Duration::from_secs(15);
 /// A peer that delivers nothing of what was asked for this long is dropped.
 const DROP_AFTER: Duration = Duration::from_secs(60);
 /// A peer that says nothing at all for this long is dropped.
@@ -59,6 +61,7 @@ impl Swarm {
     /// Asks a second peer for blocks at a reader's head that take too long.
     fn race(&mut self) {
         let now = self.now;
+        let best = self.best_expected();
         let Some(torrent) = &self.torrent else { return };
         let urgent: Vec<u32> = torrent.window.urgent().collect();
         let mut late: Vec<Block> = Vec::new();
@@ -74,7 +77,7 @@ impl Swarm {
                 let asked = asked[0].and_then(|key| self.peers.get(&key));
                 let is_late = asked.is_some_and(|peer| {
                     let out = peer.pipeline.iter().find(|out| out.block == block);
-                    let patience = selector::patience(peer.pipeline.expected(now));
+                    let patience = selector::patience(peer.pipeline.expected(now), best);
                     out.is_some_and(|out| {
                         now.since(out.at.max(peer.pipeline.last_block().unwrap_or(out.at)))
                             > patience
@@ -136,7 +139,9 @@ impl Swarm {
             );
             if since > DROP_AFTER {
                 dropped.push(peer.key);
-            } else if since > SNUB_AFTER.max(peer.pipeline.expected(now) * 4) && !peer.snubbed {
+            } else if since > (peer.pipeline.expected(now) * 4).clamp(SNUB_AFTER, SNUB_AT_LAST)
+                && !peer.snubbed
+            {
                 peer.snubbed = true;
                 let key = peer.key;
                 freed.extend(peer.pipeline.snub().map(|block| (key, block)));
