@@ -1,0 +1,19 @@
+import { copyFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vite";
+
+const dist = fileURLToPath(new URL("../dist/", import.meta.url));
+const out = fileURLToPath(new URL("dist/", import.meta.url));
+
+export default defineConfig({
+  // Relative addresses: the page runs from any folder of any static host.
+  base: "./",
+  resolve: { alias: { headwater: `${dist}headwater.js` } },
+  build: { outDir: out, emptyOutDir: true, target: "es2022", assetsInlineLimit: 0, modulePreload: false, reportCompressedSize: false },
+  plugins: [
+    {
+      name: "service-worker-beside-the-page",
+      closeBundle: () => copyFileSync(`${dist}headwater-sw.js`, `${out}headwater-sw.js`),
+    },
+  ],
+});

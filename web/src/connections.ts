@@ -1,0 +1,204 @@
+/**
+ * The page's RTCPeerConnections: made, answered and closed when the engine says so.
+ *
+ * Connections only. Each has one data channel, which leaves for the worker before it is used;
+ * where the browser cannot move a channel, {@link ForwardedChannel} carries its messages.
+ */
+import { ForwardedChannel } from "./forwarded-channel.js";
+import type { ConnectionOrder, PeerKey, ToWorker } from "./protocol.js";
+
+/** How connections are made. */
+export interface ConnectionOptions {
+  /** Passed to every RTCPeerConnection. No ICE servers unless they are given here. */
+  rtcConfig?: RTCConfiguration;
+  /** Carry messages through the page even where channels can be moved. */
+  forwardMessages?: boolean;
+  /** Rewrites every session description: ours before it is sent, theirs before it is applied. */
+  mapSdp?: (sdp: string, direction: "local" | "remote") => string;
+}
+
+type Post = (message: ToWorker, transfer?: Transferable[]) => void;
+
+interface Connection {
+  pc: RTCPeerConnection;
+  forwarded?: ForwardedChannel;
+}
+
+/** Every connection of one engine, one per peer. */
+export class Connections {
+  readonly #connections = new Map<PeerKey, Connection>();
+  readonly #options: ConnectionOptions;
+  readonly #post: Post;
+  #isForwarding: boolean;
+
+  constructor(options: ConnectionOptions, post: Post) {
+    this.#options = options;
+    this.#post = post;
+    this.#isForwarding = options.forwardMessages === true;
+  }
+
+  /** Connections that are open or being made. */
+  get count(): number {
+    return this.#connections.size;
+  }
+
+  /** Whether messages pass through the page: asked for, or found to be the only way here. */
+  get isForwarding(): boolean {
+    return this.#isForwarding;
+  }
+
+  handle(order: ConnectionOrder): void {
+    switch (order.kind) {
+      case "makeOffer": return this.#attempt(order.peer, () => this.#makeOffer(order.peer));
+      case "acceptOffer": return this.#attempt(order.peer, () => this.#acceptOffer(order.peer, order.sdp));
+      case "applyAnswer": return this.#attempt(order.peer, () => this.#applyAnswer(order.peer, order.sdp));
+      case "drop": return this.#drop(order.peer);
+      case "send": return this.#connections.get(order.peer)?.forwarded?.send(order.bytes);
+      default: order satisfies never;
+    }
+  }
+
+  /** Closes every connection and tells the engine that they are gone. */
+  closeAll(reason: string): void {
+    for (const peer of [...this.#connections.keys()]) this.#fail(peer, reason);
+  }
+
+  async #makeOffer(peer: PeerKey): Promise<void> {
+    const pc = this.#open(peer);
+    // The channel must leave in the task that made it.
+    this.#handOver(peer, pc.createDataChannel("headwater", { ordered: true }));
+    await pc.setLocalDescription(await pc.createOffer());
+    const sdp = await this.#localSdp(pc);
+    if (this.#isCurrent(peer, pc)) this.#post({ kind: "offerMade", peer, sdp });
+  }
+
+  async #acceptOffer(peer: PeerKey, sdp: string): Promise<void> {
+    const pc = this.#open(peer);
+    let isTaken = false;
+    pc.ondatachannel = ({ channel }) => {
+      if (isTaken) return channel.close();
+      isTaken = true;
+      this.#handOver(peer, channel);
+    };
+    await pc.setRemoteDescription({ type: "offer", sdp: this.#map(sdp, "remote") });
+    await pc.setLocalDescription(await pc.createAnswer());
+    const answer = await this.#localSdp(pc);
+    if (this.#isCurrent(peer, pc)) this.#post({ kind: "answerMade", peer, sdp: answer });
+  }
+
+  async #applyAnswer(peer: PeerKey, sdp: string): Promise<void> {
+    const pc = this.#connections.get(peer)?.pc;
+    await pc?.setRemoteDescription({ type: "answer", sdp: this.#map(sdp, "remote") });
+  }
+
+  #open(peer: PeerKey): RTCPeerConnection {
+    this.#drop(peer);
+    const pc = new RTCPeerConnection(this.#options.rtcConfig);
+    this.#connections.set(peer, { pc });
+    pc.onconnectionstatechange = () => {
+      const state = pc.connectionState;
+      if ((state === "failed" || state === "closed") && this.#isCurrent(peer, pc)) {
+        this.#fail(peer, `the connection ${state === "failed" ? "failed" : "was closed"}`);
+      }
+    };
+    return pc;
+  }
+
+  #handOver(peer: PeerKey, channel: RTCDataChannel): void {
+    if (!this.#isForwarding) {
+      try {
+        // The DOM types do not list RTCDataChannel among transferables yet.
+        return this.#post({ kind: "channel", peer, channel }, [channel as unknown as Transferable]);
+      } catch (error) {
+        if (!(error instanceof DOMException && error.name === "DataCloneError") && !(error instanceof TypeError)) throw error;
+        // This browser cannot move a channel; it is still ours to use, and so are all after it.
+        this.#isForwarding = true;
+      }
+    }
+    const connection = this.#connections.get(peer);
+    if (connection) connection.forwarded = new ForwardedChannel(peer, channel, this.#post);
+  }
+
+  async #localSdp(pc: RTCPeerConnection): Promise<string> {
+    await gathered(pc, (this.#options.rtcConfig?.iceServers?.length ?? 0) > 0);
+    return this.#map(pc.localDescription?.sdp ?? "", "local");
+  }
+
+  #map(sdp: string, direction: "local" | "remote"): string {
+    return this.#options.mapSdp?.(sdp, direction) ?? sdp;
+  }
+
+  #attempt(peer: PeerKey, step: () => Promise<void>): void {
+    step().catch((error: unknown) => this.#fail(peer, error instanceof Error ? error.message : String(error)));
+  }
+
+  #fail(peer: PeerKey, reason: string): void {
+    this.#drop(peer);
+    this.#post({ kind: "connectionFailed", peer, reason });
+  }
+
+  #drop(peer: PeerKey): void {
+    const connection = this.#connections.get(peer);
+    if (!connection) return;
+    this.#connections.delete(peer);
+    connection.forwarded?.close();
+    connection.pc.onconnectionstatechange = null;
+    connection.pc.ondatachannel = null;
+    connection.pc.close();
+  }
+
+  #isCurrent(peer: PeerKey, pc: RTCPeerConnection): boolean {
+    return this.#connections.get(peer)?.pc === pc;
+  }
+}
+
+/**
+ * Resolves when the local description is as complete as it is worth waiting for.
+ *
+ * All candidates; or, where ICE servers may be slow or gone, those of the first second, if any.
+ */
+function gathered(pc: RTCPeerConnection, hasServers: boolean): Promise<void> {
+  const { promise, resolve } = withResolvers();
+  const patience = setTimeout(onPatience, hasServers ? SERVER_PATIENCE_MS : HOST_PATIENCE_MS);
+  const limit = setTimeout(resolve, GATHERING_LIMIT_MS);
+  let isImpatient = false;
+  let hasCandidate = false;
+
+  function onPatience(): void {
+    isImpatient = true;
+    if (hasCandidate) resolve();
+  }
+  function onCandidate({ candidate }: RTCPeerConnectionIceEvent): void {
+    // A null or empty candidate ends the list.
+    if (!candidate?.candidate) return resolve();
+    hasCandidate = true;
+    if (isImpatient) resolve();
+  }
+  function onState(): void {
+    if (pc.iceGatheringState === "complete" || pc.signalingState === "closed") resolve();
+  }
+  pc.addEventListener("icecandidate", onCandidate);
+  pc.addEventListener("icegatheringstatechange", onState);
+  onState();
+  return promise.finally(() => {
+    clearTimeout(patience);
+    clearTimeout(limit);
+    pc.removeEventListener("icecandidate", onCandidate);
+    pc.removeEventListener("icegatheringstatechange", onState);
+  });
+}
+
+function withResolvers(): { promise: Promise<void>; resolve: () => void } {
+  let resolve!: () => void;
+  const promise = new Promise<void>((settle) => (resolve = settle));
+  return { promise, resolve };
+}
+
+/** Wait for STUN and TURN servers, once a host candidate is there. */
+const SERVER_PATIENCE_MS = 1_000;
+
+/** Wait for host candidates alone; browsers need a few milliseconds. */
+const HOST_PATIENCE_MS = 2_000;
+
+/** Wait for a first candidate: a relay-only page may need it. */
+const GATHERING_LIMIT_MS = 10_000;

@@ -1,0 +1,72 @@
+/**
+ * A data channel that stays on the page, its messages passed to and from the worker.
+ *
+ * The way for browsers that cannot transfer an RTCDataChannel: the same engine, slower.
+ */
+import type { PeerKey, ToWorker } from "./protocol.js";
+
+type Post = (message: ToWorker, transfer?: Transferable[]) => void;
+
+/** Passes on what the channel does, and sends what the engine wants sent. */
+export class ForwardedChannel {
+  readonly #peer: PeerKey;
+  readonly #channel: RTCDataChannel;
+  readonly #post: Post;
+  #isReportDue = false;
+
+  constructor(peer: PeerKey, channel: RTCDataChannel, post: Post) {
+    this.#peer = peer;
+    this.#channel = channel;
+    this.#post = post;
+    channel.binaryType = "arraybuffer";
+    channel.bufferedAmountLowThreshold = LOW_BYTES;
+    channel.onopen = () => post({ kind: "channelOpened", peer });
+    channel.onmessage = (event: MessageEvent<unknown>) => this.#receive(event.data);
+    channel.onbufferedamountlow = () => this.#report();
+    channel.onclose = () => post({ kind: "channelClosed", peer });
+    post({ kind: "channelForwarded", peer });
+    if (channel.readyState === "open") post({ kind: "channelOpened", peer });
+  }
+
+  send(bytes: ArrayBuffer | Uint8Array<ArrayBuffer>): void {
+    if (this.#channel.readyState !== "open") return;
+    try {
+      // One call for both: the overloads do not take the union.
+      this.#channel.send(bytes as ArrayBuffer);
+    } catch {
+      // The browser's own buffer is full, which closes nothing but loses this message: give up.
+      this.#channel.close();
+      return;
+    }
+    this.#reportSoon();
+  }
+
+  close(): void {
+    this.#channel.onopen = null;
+    this.#channel.onmessage = null;
+    this.#channel.onbufferedamountlow = null;
+    this.#channel.onclose = null;
+    this.#channel.close();
+  }
+
+  #receive(data: unknown): void {
+    // Text is not of this protocol; the engine would only drop it.
+    if (data instanceof ArrayBuffer) this.#post({ kind: "received", peer: this.#peer, bytes: data }, [data]);
+  }
+
+  #reportSoon(): void {
+    if (this.#isReportDue) return;
+    this.#isReportDue = true;
+    queueMicrotask(() => {
+      this.#isReportDue = false;
+      this.#report();
+    });
+  }
+
+  #report(): void {
+    this.#post({ kind: "buffered", peer: this.#peer, amount: this.#channel.bufferedAmount });
+  }
+}
+
+/** Buffered bytes under which the engine is told that there is room again. */
+const LOW_BYTES = 64 * 1024;

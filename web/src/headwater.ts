@@ -1,0 +1,14 @@
+/**
+ * Headwater: BitTorrent for web pages.
+ *
+ * Importing this does nothing: no worker, no network, no globals touched, on a server either.
+ */
+export { Headwater, type AddOptions, type HeadwaterEvents, type HeadwaterOptions } from "./client.js";
+export type { ConnectionOptions } from "./connections.js";
+export { HeadwaterError, type ErrorCode } from "./errors.js";
+export type { Listener } from "./events.js";
+export type { TorrentFile } from "./file.js";
+export type { ByteRange } from "./range.js";
+export type { EngineEvent, PeerStats, PieceMap, Stats } from "./stats.js";
+export type { Torrent, TorrentEvents, TrackerState } from "./torrent.js";
+export type { TorrentId } from "./torrent-id.js";

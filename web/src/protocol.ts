@@ -1,0 +1,112 @@
+/**
+ * The messages between the page and the worker that runs the engine.
+ *
+ * Types only. Names and numbers are the engine's own; bytes are transferred, never copied.
+ */
+import type { EngineEvent, PeerStats, PieceMap, Stats } from "./stats.js";
+
+/** A torrent, as the page numbers it. */
+export type TorrentKey = number;
+
+/** A peer, as the engine numbers it. */
+export type PeerKey = number;
+
+/** Where a torrent comes from. */
+export type Source =
+  | { kind: "magnet"; uri: string }
+  | { kind: "metainfo"; bytes: Uint8Array<ArrayBuffer> }
+  | { kind: "url"; url: string };
+
+/** What the worker is started with. */
+export interface StartConfig {
+  /** Page-forwarded messages instead of transferred channels. */
+  forward: boolean;
+  /** Milliseconds between two `stats` messages. */
+  statsEveryMs: number;
+}
+
+/** Page → worker. */
+export type ToWorker =
+  | { kind: "start"; wasmUrl: string; config: StartConfig }
+  | {
+      kind: "add";
+      torrent: TorrentKey;
+      source: Source;
+      trackers?: string[];
+      windowBytes: number;
+      upload: boolean;
+    }
+  | { kind: "remove"; torrent: TorrentKey }
+  | { kind: "streams"; port: MessagePort }
+  | { kind: "offerMade"; peer: PeerKey; sdp: string }
+  | { kind: "answerMade"; peer: PeerKey; sdp: string }
+  | { kind: "channel"; peer: PeerKey; channel: RTCDataChannel }
+  | { kind: "connectionFailed"; peer: PeerKey; reason: string }
+  | { kind: "channelForwarded"; peer: PeerKey }
+  | { kind: "channelOpened"; peer: PeerKey }
+  | { kind: "received"; peer: PeerKey; bytes: ArrayBuffer }
+  | { kind: "buffered"; peer: PeerKey; amount: number }
+  | { kind: "channelClosed"; peer: PeerKey };
+
+/** What the page does with RTCPeerConnections when the engine says so. */
+export type ConnectionOrder =
+  | { kind: "makeOffer"; torrent: TorrentKey; peer: PeerKey }
+  | { kind: "acceptOffer"; torrent: TorrentKey; peer: PeerKey; sdp: string }
+  | { kind: "applyAnswer"; peer: PeerKey; sdp: string }
+  | { kind: "drop"; peer: PeerKey }
+  | { kind: "send"; peer: PeerKey; bytes: ArrayBuffer | Uint8Array<ArrayBuffer> };
+
+/** What a torrent turned out to be. */
+export interface MetadataMessage {
+  kind: "metadata";
+  torrent: TorrentKey;
+  name: string;
+  infoHashV1?: string;
+  infoHashV2?: string;
+  /** Bytes. */
+  pieceLength: number;
+  pieceCount: number;
+  /** Bytes of all files together. */
+  length: number;
+  files: { index: number; path: string[]; name: string; length: number; type: string }[];
+}
+
+/** A tracker's last known state. */
+export interface TrackerMessage {
+  kind: "tracker";
+  torrent: TorrentKey;
+  url: string;
+  state: string;
+  /** Peers of the swarm that have everything, as the tracker counts them. */
+  complete?: number;
+  /** Peers of the swarm that do not. */
+  incomplete?: number;
+  message?: string;
+}
+
+/** What one torrent is doing, sent every `statsEveryMs`. */
+export interface StatsMessage {
+  kind: "stats";
+  torrent: TorrentKey;
+  stats: Stats;
+  peers: PeerStats[];
+  pieces: PieceMap;
+}
+
+/** Something went wrong, for one torrent or (without `torrent`) for all of them. */
+export interface ErrorMessage {
+  kind: "error";
+  torrent?: TorrentKey;
+  code: string;
+  message: string;
+}
+
+/** What the engine tells about one torrent. */
+export type TorrentMessage =
+  | MetadataMessage
+  | { kind: "event"; torrent: TorrentKey; event: EngineEvent }
+  | StatsMessage
+  | TrackerMessage;
+
+/** Worker → page. */
+export type FromWorker = { kind: "ready" } | ConnectionOrder | TorrentMessage | ErrorMessage;
