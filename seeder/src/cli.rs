@@ -1,0 +1,231 @@
+//! The flags, as a person types them. What they mean together is for [`crate::config`].
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// BitTorrent for web pages: the viewers carry the film to each other.
+#[derive(Debug, Parser)]
+#[command(
+    name = "headwater",
+    version,
+    about,
+    propagate_version = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Say more in the log (repeat for even more; RUST_LOG works too)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// What `headwater` can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Hash files, track them, seed them over WebRTC and serve the page that plays them
+    Seed(SeedArgs),
+    /// Make a .torrent file
+    Create(CreateArgs),
+    /// Show what a .torrent file or a magnet link says
+    Inspect(InspectArgs),
+}
+
+/// Which kind of torrent to make.
+#[derive(Debug, Args)]
+pub struct MakeArgs {
+    /// Make a BitTorrent v1 torrent (default: hybrid, v1 and v2 in one)
+    #[arg(long, conflicts_with = "v2")]
+    pub v1: bool,
+
+    /// Make a BitTorrent v2 torrent (WebTorrent pages cannot join)
+    #[arg(long)]
+    pub v2: bool,
+
+    /// Bytes a piece, a power of two from 16KiB to 16MiB (default: chosen by the size)
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub piece_length: Option<u64>,
+
+    /// Name of the torrent (default: the name of the file or folder)
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
+/// Flags of `headwater seed`.
+#[derive(Debug, Args)]
+pub struct SeedArgs {
+    /// Files or folders; each becomes a torrent of its own
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub make: MakeArgs,
+
+    /// Seed this existing torrent: PATH is checked against it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["v1", "v2", "piece_length", "name"])]
+    pub torrent: Option<PathBuf>,
+
+    /// Also write the .torrent file here
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+
+    /// Where page, tracker and torrents are served over HTTP (port 0: any free one)
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+
+    /// The one UDP port for WebRTC (default: the address of --listen, any free port)
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub webrtc: Option<SocketAddr>,
+
+    /// Address at which viewers reach --listen, e.g. behind a proxy
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+
+    /// Announce to this tracker too (ws:// or wss://; repeatable)
+    #[arg(long = "tracker", value_name = "URL")]
+    pub trackers: Vec<String>,
+
+    /// Do not run the embedded tracker
+    #[arg(long)]
+    pub no_tracker: bool,
+
+    /// Send at most this many bytes a second to all peers together, e.g. 2MB
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub upload_limit: Option<u64>,
+
+    /// Print JSON lines: one when ready, then one a second
+    #[arg(long)]
+    pub json: bool,
+
+    /// Print nothing but links, warnings and errors
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Flags of `headwater create`.
+#[derive(Debug, Args)]
+pub struct CreateArgs {
+    /// A file or a folder
+    #[arg(value_name = "PATH")]
+    pub path: PathBuf,
+
+    /// Where to write the torrent (default: NAME.torrent here)
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub make: MakeArgs,
+
+    /// Tracker to write into the torrent (repeatable)
+    #[arg(long = "tracker", value_name = "URL")]
+    pub trackers: Vec<String>,
+
+    /// HTTP server that has the files (repeatable; BEP 19)
+    #[arg(long = "web-seed", value_name = "URL")]
+    pub web_seeds: Vec<String>,
+
+    /// Peers come from the trackers only (BEP 27)
+    #[arg(long)]
+    pub private: bool,
+
+    /// A line for whoever reads the torrent
+    #[arg(long)]
+    pub comment: Option<String>,
+
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `headwater inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// A .torrent file or a magnet link
+    #[arg(value_name = "FILE|MAGNET")]
+    pub torrent: String,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `headwater track`.
+#[derive(Debug, Args)]
+pub struct TrackArgs {
+    /// Where to listen; the tracker is at ws://ADDR:PORT/announce
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+
+    /// Print JSON lines: one when ready
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Bytes from `262144`, `256KiB`, `256k`, `2MB`: K, M, G are powers of 1024 unless they end in `B`
+/// alone (`KB`, `MB`, `GB`), which are powers of 1000.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let number: u64 = text[..digits].parse().map_err(|_| wrong_size(text))?;
+    let unit: u64 = match text[digits..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        _ => return Err(wrong_size(text)),
+    };
+    number
+        .checked_mul(unit)
+        .filter(|&bytes| bytes > 0)
+        .ok_or_else(|| wrong_size(text))
+}
+
+fn wrong_size(text: &str) -> String {
+    format!("`{text}` is not a size; write e.g. 262144, 256KiB or 2MB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_read_as_people_write_them() {
+        for (text, bytes) in [
+            ("1", 1),
+            ("16KiB", 16384),
+            ("256k", 262_144),
+            ("2MB", 2_000_000),
+            ("1 GiB", 1 << 30),
+        ] {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+        }
+        for text in [
+            "",
+            "0",
+            "x",
+            "-1",
+            "1.5M",
+            "1TB",
+            "99999999999999999999",
+            "99999999999G",
+        ] {
+            assert!(parse_size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_flags_are_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}
