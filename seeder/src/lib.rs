@@ -1,3 +1,22 @@
 //! Headwater natively: seeder, tracker and streaming peer.
+//!
+//! The binary parses ([`cli`]), decides ([`config`]), does ([`commands`]). What it does it with is
+//! here too, for tests and tools: files on disk ([`source`], [`hashing`], [`storage`],
+//! [`chunks`]), the network ([`http`], [`sockets`], [`webrtc`]) and the core's driver ([`engine`]).
 
+pub mod bucket;
+pub mod chunks;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod engine;
+pub mod error;
+pub mod hashing;
+pub mod http;
+pub mod making;
+pub mod report;
+pub mod sockets;
+pub mod source;
+pub mod storage;
+pub mod torrent_file;
 pub mod webrtc;

@@ -1,3 +1,46 @@
 //! The `headwater` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use headwater::cli::{Cli, Command};
+use headwater::commands;
+use headwater::config;
+use headwater::error::Result;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr(cli.verbose);
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("headwater: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Create(args) => commands::create::run(&config::Create::new(args)?),
+        Command::Inspect(args) => commands::inspect::run(&args),
+        Command::Seed(args) => commands::seed::run(&config::Seed::new(args)?),
+    }
+}
+
+fn log_to_stderr(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "warn,headwater=info",
+        2 => "info,headwater=debug",
+        _ => "debug,headwater=trace",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .without_time()
+        .init();
+}

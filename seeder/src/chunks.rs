@@ -1,0 +1,176 @@
+//! Blocks for the engine, without the engine ever waiting for a disk.
+//!
+//! Peers ask for 16 KiB at a time; we read half a MiB at once, in a thread that may wait, and cut
+//! blocks from it without a copy. What was read last is kept for those who ask next.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use headwater_core::layout::Block;
+use tokio::sync::mpsc;
+
+use crate::storage::Storage;
+
+/// Bytes read at once.
+const CHUNK: u64 = 512 * 1024;
+
+/// Chunks kept in memory: 32 MiB, over all torrents.
+const MAX_KEPT: usize = 64;
+
+/// Reads under way at once; more would only queue in the disk.
+const MAX_READS: usize = 4;
+
+/// A torrent, as the engine numbers them.
+pub type TorrentNumber = usize;
+
+/// A read, done.
+#[derive(Debug)]
+pub struct Read {
+    place: Place,
+    bytes: io::Result<Bytes>,
+}
+
+/// An answer to a [`Chunks::block`] that was not there at once.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Whose.
+    pub torrent: TorrentNumber,
+    /// Which.
+    pub block: Block,
+    /// The bytes, or why there are none.
+    pub bytes: Result<Bytes, String>,
+}
+
+/// The chunks read last, and the reads under way.
+#[derive(Debug)]
+pub struct Chunks {
+    storages: Vec<Arc<Storage>>,
+    /// Used least lately first.
+    kept: VecDeque<(Place, Bytes)>,
+    waiting: BTreeMap<Place, Vec<Block>>,
+    queue: VecDeque<Place>,
+    reads: usize,
+    done: mpsc::UnboundedSender<Read>,
+}
+
+/// A run of a torrent's byte space that is read at once.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Place {
+    torrent: TorrentNumber,
+    start: u64,
+    end: u64,
+}
+
+impl Chunks {
+    /// Chunks of these torrents; what has been read comes out of the receiver, for [`finish`](Self::finish).
+    pub fn new(storages: Vec<Arc<Storage>>) -> (Self, mpsc::UnboundedReceiver<Read>) {
+        let (done, reads) = mpsc::unbounded_channel();
+        let (kept, waiting, queue) = Default::default();
+        (
+            Self {
+                storages,
+                kept,
+                waiting,
+                queue,
+                reads: 0,
+                done,
+            },
+            reads,
+        )
+    }
+
+    /// The block, if its chunk is in memory; otherwise it comes later, through [`finish`](Self::finish).
+    pub fn block(&mut self, torrent: TorrentNumber, block: Block) -> Option<Bytes> {
+        let layout = self.storages[torrent].layout();
+        let start = layout.piece_start(block.piece) + u64::from(block.begin);
+        let range = start..start + u64::from(block.length);
+        let place = Place::around(torrent, &range, layout.length());
+        if let Some(at) = self.kept.iter().rposition(|(other, _)| *other == place) {
+            let found = self.kept.remove(at)?;
+            let bytes = place.cut(&found.1, &range);
+            self.kept.push_back(found);
+            return Some(bytes);
+        }
+        let waiting = self.waiting.entry(place).or_default();
+        waiting.push(block);
+        if waiting.len() == 1 {
+            self.queue.push_back(place);
+            self.read_next();
+        }
+        None
+    }
+
+    /// Keeps what was read, and answers those who waited for it.
+    pub fn finish(&mut self, read: Read) -> Vec<Loaded> {
+        self.reads -= 1;
+        self.read_next();
+        let Read { place, bytes } = read;
+        let layout = self.storages[place.torrent].layout();
+        let waited = self.waiting.remove(&place).unwrap_or_default();
+        let answers = waited.into_iter().map(|block| {
+            let start = layout.piece_start(block.piece) + u64::from(block.begin);
+            let range = start..start + u64::from(block.length);
+            let bytes = bytes
+                .as_ref()
+                .map(|bytes| place.cut(bytes, &range))
+                .map_err(io::Error::to_string);
+            Loaded {
+                torrent: place.torrent,
+                block,
+                bytes,
+            }
+        });
+        let answers = answers.collect();
+        if let Ok(bytes) = bytes {
+            if self.kept.len() >= MAX_KEPT {
+                self.kept.pop_front();
+            }
+            self.kept.push_back((place, bytes));
+        }
+        answers
+    }
+
+    fn read_next(&mut self) {
+        while self.reads < MAX_READS {
+            let Some(place) = self.queue.pop_front() else {
+                return;
+            };
+            self.reads += 1;
+            let storage = Arc::clone(&self.storages[place.torrent]);
+            let done = self.done.clone();
+            tokio::task::spawn_blocking(move || {
+                let bytes = storage.read(place.start..place.end).map(Bytes::from);
+                // Nobody listens any more when the engine is gone.
+                let _ = done.send(Read { place, bytes });
+            });
+        }
+    }
+}
+
+impl Place {
+    /// The chunk that holds `range`; `range` itself if it lies across two (piece lengths that are no power of two).
+    fn around(torrent: TorrentNumber, range: &Range<u64>, length: u64) -> Self {
+        let start = range.start / CHUNK * CHUNK;
+        let end = (start + CHUNK).min(length);
+        if range.end <= end {
+            Self {
+                torrent,
+                start,
+                end,
+            }
+        } else {
+            Self {
+                torrent,
+                start: range.start,
+                end: range.end,
+            }
+        }
+    }
+
+    fn cut(self, bytes: &Bytes, range: &Range<u64>) -> Bytes {
+        bytes.slice((range.start - self.start) as usize..(range.end - self.start) as usize)
+    }
+}

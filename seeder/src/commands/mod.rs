@@ -1,0 +1,5 @@
+//! What each command does with its checked value.
+
+pub mod create;
+pub mod inspect;
+pub mod seed;
