@@ -1,9 +1,52 @@
 //! Headwater's engine in a dedicated worker: the core's driver on web-sys.
+//!
+//! It owns the data channels, the trackers' sockets, the timer and the streams' ports; the core
+//! decides everything. The page only makes connections. Nothing here knows what a piece is for.
+
+#![cfg_attr(
+    not(target_arch = "wasm32"),
+    allow(dead_code, reason = "only a browser runs it")
+)]
+
+mod clock;
+mod engine;
+mod fetch;
+mod host;
+mod link;
+mod mime;
+mod protocol;
+mod range;
+mod reports;
+mod streams;
+mod timer;
+mod torrent;
+mod tracker_socket;
 
 use wasm_bindgen::prelude::*;
 
-/// Takes over the worker.
+use crate::engine::Engine;
+use crate::host::Host;
+use crate::protocol::{Config, Page, Refusal};
+
+/// Takes over the worker: from here on its messages come to the engine.
+///
+/// `config` is `{statsEveryMs}`.
+///
+/// # Errors
+/// If this is no worker that can run it.
 #[wasm_bindgen]
-pub fn start(config: JsValue) {
-    let _ = config;
+pub fn start(config: &JsValue) -> Result<(), JsValue> {
+    std::panic::set_hook(Box::new(|panic| give_up(&panic.to_string())));
+    let host = Host::default();
+    host.house(Engine::new(Config::read(config), &host)?);
+    Ok(())
+}
+
+/// The engine has a fault of its own. It is of no use any more, and must not go on taking messages.
+fn give_up(panic: &str) {
+    Page::new().refuse(
+        None,
+        &Refusal::new("engineFailed", format!("The engine failed: {panic}")),
+    );
+    clock::scope().close();
 }

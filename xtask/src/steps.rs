@@ -143,25 +143,12 @@ fn fmt() -> Result<()> {
 }
 
 fn clippy() -> Result<()> {
-    let args = [
-        "clippy",
-        "--workspace",
-        "--exclude",
-        "headwater-wasm",
-        "--all-targets",
-    ];
+    let args = ["clippy", "--workspace", "--all-targets"];
     sh::run(sh::cargo(args).args(["--quiet", "--", "-D", "warnings"]))
 }
 
 fn docs() -> Result<()> {
-    let args = [
-        "doc",
-        "--no-deps",
-        "--workspace",
-        "--exclude",
-        "headwater-wasm",
-        "--quiet",
-    ];
+    let args = ["doc", "--no-deps", "--workspace", "--quiet"];
     sh::run(sh::cargo(args).env("RUSTDOCFLAGS", "-D warnings"))
 }
 

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use wasm_bindgen_cli_support::Bindgen;
 
-use crate::setup;
 use crate::sh;
 use crate::toolchain::{Toolchain, target_dir};
 
@@ -54,7 +53,6 @@ pub(crate) fn package_dir() -> PathBuf {
 
 /// `cargo xtask wasm`.
 pub(crate) fn main(args: &[String]) -> Result<()> {
-    setup::to_build()?;
     match args {
         [] => build(Profile::Shipped),
         [flag] if flag == "--checked" => build(Profile::Checked),

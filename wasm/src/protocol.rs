@@ -1,0 +1,279 @@
+//! The messages between the page and this worker.
+//!
+//! Types and their conversion only. Bytes, ports and channels are taken from a message and put
+//! into it as they are; everything else goes by serde. Names are the contract of `web/src/protocol.ts`.
+
+use headwater_core::ids::PeerKey;
+use js_sys::{Array, ArrayBuffer, Object, Reflect, Uint8Array};
+use serde::Serialize;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{DedicatedWorkerGlobalScope, MessagePort, RtcDataChannel};
+
+use crate::clock::scope;
+
+/// What the worker is started with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Config {
+    /// Milliseconds between two reports of a torrent.
+    pub(crate) stats_every_ms: u32,
+}
+
+impl Config {
+    pub(crate) fn read(config: &JsValue) -> Self {
+        Self {
+            stats_every_ms: number(config, "statsEveryMs")
+                .map_or(500, |ms| ms as u32)
+                .max(50),
+        }
+    }
+}
+
+/// Page → worker.
+#[derive(Debug)]
+pub(crate) enum FromPage {
+    Add(Add),
+    AnswerMade(PeerKey, String),
+    Buffered(PeerKey, usize),
+    Channel(PeerKey, RtcDataChannel),
+    ChannelClosed(PeerKey),
+    ChannelForwarded(PeerKey),
+    ChannelOpened(PeerKey),
+    ConnectionFailed(PeerKey, String),
+    OfferMade(PeerKey, String),
+    Received(PeerKey, JsValue),
+    Remove(u32),
+    Streams(MessagePort),
+}
+
+/// A torrent the page wants.
+#[derive(Debug)]
+pub(crate) struct Add {
+    pub(crate) torrent: u32,
+    pub(crate) source: AddSource,
+    pub(crate) trackers: Vec<String>,
+    pub(crate) window_bytes: u64,
+    pub(crate) upload: bool,
+}
+
+/// Where the page says that a torrent comes from.
+#[derive(Debug)]
+pub(crate) enum AddSource {
+    Magnet(String),
+    Metainfo(Vec<u8>),
+    Url(String),
+}
+
+impl FromPage {
+    /// What `message` says; `None` if it is none of ours.
+    pub(crate) fn read(message: &JsValue) -> Option<Self> {
+        let peer = || number(message, "peer").map(|peer| PeerKey(peer as u64));
+        Some(match text(message, "kind")?.as_str() {
+            "add" => Self::Add(Add::read(message)?),
+            "answerMade" => Self::AnswerMade(peer()?, text(message, "sdp")?),
+            "buffered" => Self::Buffered(peer()?, number(message, "amount")? as usize),
+            "channel" => Self::Channel(peer()?, object(message, "channel")?),
+            "channelClosed" => Self::ChannelClosed(peer()?),
+            "channelForwarded" => Self::ChannelForwarded(peer()?),
+            "channelOpened" => Self::ChannelOpened(peer()?),
+            "connectionFailed" => {
+                Self::ConnectionFailed(peer()?, text(message, "reason").unwrap_or_default())
+            }
+            "offerMade" => Self::OfferMade(peer()?, text(message, "sdp")?),
+            "received" => Self::Received(peer()?, field(message, "bytes")),
+            "remove" => Self::Remove(number(message, "torrent")? as u32),
+            "streams" => Self::Streams(object(message, "port")?),
+            _ => return None,
+        })
+    }
+}
+
+impl Add {
+    fn read(message: &JsValue) -> Option<Self> {
+        let trackers = field(message, "trackers");
+        let trackers = trackers
+            .dyn_ref::<Array>()
+            .map(|all| all.iter().filter_map(|url| url.as_string()).collect());
+        Some(Self {
+            torrent: number(message, "torrent")? as u32,
+            source: AddSource::read(&field(message, "source"))?,
+            trackers: trackers.unwrap_or_default(),
+            window_bytes: number(message, "windowBytes")? as u64,
+            upload: field(message, "upload").as_bool().unwrap_or(true),
+        })
+    }
+}
+
+impl AddSource {
+    fn read(source: &JsValue) -> Option<Self> {
+        Some(match text(source, "kind")?.as_str() {
+            "magnet" => Self::Magnet(text(source, "uri")?),
+            "metainfo" => Self::Metainfo(bytes(source, "bytes")?),
+            "url" => Self::Url(text(source, "url")?),
+            _ => return None,
+        })
+    }
+}
+
+/// Worker → page, all but the bytes.
+#[derive(Debug, Serialize)]
+#[serde(
+    tag = "kind",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
+pub(crate) enum ToPage<'a, T = ()> {
+    AcceptOffer {
+        torrent: u32,
+        peer: u64,
+        sdp: &'a str,
+    },
+    ApplyAnswer {
+        peer: u64,
+        sdp: &'a str,
+    },
+    Drop {
+        peer: u64,
+    },
+    Error {
+        torrent: Option<u32>,
+        code: &'a str,
+        message: &'a str,
+    },
+    Event {
+        torrent: u32,
+        event: T,
+    },
+    MakeOffer {
+        torrent: u32,
+        peer: u64,
+    },
+    Metadata {
+        torrent: u32,
+        #[serde(flatten)]
+        metadata: T,
+    },
+    Ready,
+    Stats {
+        torrent: u32,
+        #[serde(flatten)]
+        report: T,
+    },
+    Tracker {
+        torrent: u32,
+        #[serde(flatten)]
+        tracker: T,
+    },
+}
+
+/// Why something was not done: a word for programs and a sentence for people.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+}
+
+/// The page that made this worker.
+#[derive(Clone, Debug)]
+pub(crate) struct Page(DedicatedWorkerGlobalScope);
+
+impl Page {
+    pub(crate) fn new() -> Self {
+        Self(scope())
+    }
+
+    /// Posts `message`.
+    pub(crate) fn tell<T: Serialize>(&self, message: &ToPage<'_, T>) {
+        let posted = to_js(message).and_then(|message| self.0.post_message(&message));
+        debug_assert!(posted.is_ok(), "every message is made of plain values");
+    }
+
+    /// Posts why something about `torrent` was not done.
+    pub(crate) fn refuse(&self, torrent: Option<u32>, refusal: &Refusal) {
+        let Refusal { code, message } = refusal;
+        self.tell::<()>(&ToPage::Error {
+            torrent,
+            code,
+            message,
+        });
+    }
+
+    /// Has the page send `bytes` on a channel of its own.
+    pub(crate) fn send(&self, peer: PeerKey, bytes: &[u8]) -> Result<(), JsValue> {
+        let message = Object::new();
+        let buffer = Uint8Array::from(bytes).buffer();
+        Reflect::set(&message, &"kind".into(), &"send".into())?;
+        Reflect::set(&message, &"peer".into(), &(peer.0 as f64).into())?;
+        Reflect::set(&message, &"bytes".into(), &buffer)?;
+        self.0
+            .post_message_with_transfer(&message, &Array::of1(&buffer))
+    }
+}
+
+/// `value` as plain JavaScript: objects, arrays, numbers, strings.
+pub(crate) fn to_js<T: Serialize + ?Sized>(value: &T) -> Result<JsValue, JsValue> {
+    let serializer = serde_wasm_bindgen::Serializer::new().serialize_maps_as_objects(true);
+    Ok(value.serialize(&serializer)?)
+}
+
+/// A field as it is; undefined if there is none.
+pub(crate) fn field(message: &JsValue, name: &str) -> JsValue {
+    Reflect::get(message, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED)
+}
+
+pub(crate) fn text(message: &JsValue, name: &str) -> Option<String> {
+    field(message, name).as_string()
+}
+
+/// A number that counts something: whole, not negative, exact.
+pub(crate) fn number(message: &JsValue, name: &str) -> Option<f64> {
+    field(message, name)
+        .as_f64()
+        .filter(|number| is_count(*number))
+}
+
+pub(crate) fn object<T: JsCast>(message: &JsValue, name: &str) -> Option<T> {
+    field(message, name).dyn_into().ok()
+}
+
+fn bytes(message: &JsValue, name: &str) -> Option<Vec<u8>> {
+    let value = field(message, name);
+    match value.dyn_ref::<Uint8Array>() {
+        Some(bytes) => Some(bytes.to_vec()),
+        None => value
+            .dyn_ref::<ArrayBuffer>()
+            .map(|buffer| Uint8Array::new(buffer).to_vec()),
+    }
+}
+
+/// Whether a JavaScript number is a whole number that it holds exactly.
+fn is_count(number: f64) -> bool {
+    (0.0..=9_007_199_254_740_991.0).contains(&number) && number.fract() == 0.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_is_whole_and_exact() {
+        assert!(
+            [0.0, 1.0, 65_536.0, 9_007_199_254_740_991.0]
+                .into_iter()
+                .all(is_count)
+        );
+        assert!(
+            ![-1.0, 0.5, f64::NAN, f64::INFINITY, 9_007_199_254_740_992.0]
+                .into_iter()
+                .any(is_count)
+        );
+    }
+}

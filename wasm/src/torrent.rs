@@ -1,0 +1,437 @@
+//! One torrent: its swarm and its trackers' client, and the channels, sockets and ports they use.
+//!
+//! The driver's loop: what happened goes in, and what comes out is done at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use headwater_core::ids::{PeerKey, ReaderId};
+use headwater_core::peer::Transport;
+use headwater_core::swarm::{self, Swarm};
+use headwater_core::time::Instant;
+use headwater_core::tracker::client::{self, Client, TrackerKey};
+use wasm_bindgen::JsValue;
+use web_sys::RtcDataChannel;
+
+use crate::host::{Host, PeerDid, ReaderDid, TrackerDid};
+use crate::link::{Link, Scratch};
+use crate::protocol::{Page, Refusal, ToPage};
+use crate::reports::Report;
+use crate::streams::{PULL_BYTES, Streams, Wish};
+use crate::tracker_socket::TrackerSocket;
+
+/// Streams that may wait for the metadata.
+const MAX_WAITING: usize = 32;
+
+/// One torrent.
+#[derive(Debug)]
+pub(crate) struct Torrent {
+    number: u32,
+    host: Host,
+    page: Page,
+    swarm: Swarm,
+    client: Client,
+    links: BTreeMap<PeerKey, Link>,
+    /// Connections the page has or makes, and whether the offer was ours.
+    dialled: BTreeMap<PeerKey, bool>,
+    /// Links that sent since the swarm last heard of their room.
+    sent: BTreeSet<PeerKey>,
+    sockets: BTreeMap<TrackerKey, TrackerSocket>,
+    streams: Streams,
+    waiting: Vec<Wish>,
+    is_announced: bool,
+}
+
+impl Torrent {
+    pub(crate) fn new(number: u32, swarm: Swarm, client: Client, host: &Host, page: &Page) -> Self {
+        Self {
+            number,
+            host: host.clone(),
+            page: page.clone(),
+            swarm,
+            client,
+            links: BTreeMap::new(),
+            dialled: BTreeMap::new(),
+            sent: BTreeSet::new(),
+            sockets: BTreeMap::new(),
+            streams: Streams::new(number, host),
+            waiting: Vec::new(),
+            is_announced: false,
+        }
+    }
+
+    /// When it wants to be called again.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        [self.swarm.poll_timeout(), self.client.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Whether anybody reads it.
+    pub(crate) fn is_read(&self) -> bool {
+        !self.streams.is_empty() || !self.waiting.is_empty()
+    }
+
+    /// Handles what is due, and does all there is to do.
+    pub(crate) fn turn(&mut self, now: Instant) {
+        if self.swarm.poll_timeout().is_some_and(|due| due <= now) {
+            self.swarm.handle_input(now, swarm::Input::TimedOut);
+        }
+        if self.client.poll_timeout().is_some_and(|due| due <= now) {
+            self.client.handle_input(now, client::Input::TimedOut);
+        }
+        while self.do_outputs(now) {
+            self.tell_room(now);
+        }
+        if !self.is_announced {
+            self.announce(now);
+        }
+    }
+
+    /// Leaves the swarm: trackers are told, and everything is closed.
+    pub(crate) fn stop(mut self, now: Instant) {
+        self.client.handle_input(now, client::Input::Stopped);
+        self.do_outputs(now);
+        let gone = Refusal::new("removed", "The torrent was removed.");
+        self.waiting.iter().for_each(|wish| wish.refuse(&gone));
+        self.streams.fail_all(&gone);
+        for peer in self.dialled.keys() {
+            self.page.tell::<()>(&ToPage::Drop { peer: peer.0 });
+        }
+    }
+
+    pub(crate) fn report(&mut self, now: Instant) {
+        let report = Report::of(&self.swarm, now);
+        self.client.handle_input(now, report.progress());
+        self.page.tell(&ToPage::Stats {
+            torrent: self.number,
+            report,
+        });
+    }
+
+    // Connections, as the page makes them.
+
+    pub(crate) fn handle_offer_made(&mut self, now: Instant, peer: PeerKey, sdp: String) {
+        self.client
+            .handle_input(now, client::Input::OfferMade(peer, &sdp));
+    }
+
+    pub(crate) fn handle_answer_made(&mut self, now: Instant, peer: PeerKey, sdp: String) {
+        self.client
+            .handle_input(now, client::Input::AnswerMade(peer, &sdp));
+    }
+
+    pub(crate) fn handle_channel(&mut self, now: Instant, peer: PeerKey, channel: RtcDataChannel) {
+        if !self.dialled.contains_key(&peer) {
+            // It was given up while the channel was on its way.
+            channel.close();
+            return;
+        }
+        let link = Link::over_channel(peer, channel, &self.host);
+        let was_opened = link.was_opened();
+        self.links.insert(peer, link);
+        if was_opened {
+            self.open(now, peer);
+        }
+    }
+
+    pub(crate) fn handle_channel_forwarded(&mut self, peer: PeerKey) {
+        if self.dialled.contains_key(&peer) {
+            self.links.insert(peer, Link::over_page(peer, &self.page));
+        }
+    }
+
+    pub(crate) fn handle_buffered(&mut self, now: Instant, peer: PeerKey, amount: usize) {
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.handle_buffered(amount);
+            self.drained(now, peer);
+        }
+    }
+
+    pub(crate) fn handle_connection_failed(&mut self, now: Instant, peer: PeerKey, reason: String) {
+        self.lose(now, peer, reason);
+    }
+
+    // What channels, sockets and readers do.
+
+    pub(crate) fn handle_peer(
+        &mut self,
+        now: Instant,
+        peer: PeerKey,
+        did: PeerDid,
+        scratch: &mut Scratch,
+    ) {
+        match did {
+            PeerDid::Close => self.lose(now, peer, "the channel closed".to_owned()),
+            PeerDid::Drain => self.drained(now, peer),
+            PeerDid::Open => self.open(now, peer),
+            PeerDid::Send(message) => self.receive(now, peer, &message, scratch),
+        }
+    }
+
+    pub(crate) fn handle_tracker(&mut self, now: Instant, tracker: TrackerKey, did: TrackerDid) {
+        match did {
+            TrackerDid::Close(reason) => {
+                self.sockets.remove(&tracker);
+                self.client
+                    .handle_input(now, client::Input::TrackerClosed(tracker, &reason));
+            }
+            TrackerDid::Open => self
+                .client
+                .handle_input(now, client::Input::TrackerOpened(tracker)),
+            TrackerDid::Send(text) => self
+                .client
+                .handle_input(now, client::Input::TrackerReceived(tracker, &text)),
+        }
+    }
+
+    pub(crate) fn handle_reader(&mut self, now: Instant, reader: ReaderId, did: ReaderDid) {
+        match did {
+            ReaderDid::Cancel => self.close_reader(now, reader),
+            ReaderDid::Pull if self.streams.pull(now, reader) => {
+                self.swarm
+                    .handle_input(now, swarm::Input::Pulled(reader, PULL_BYTES));
+            }
+            ReaderDid::Pull => {}
+        }
+    }
+
+    /// Opens a stream, or has it wait until it is known what is in the torrent.
+    pub(crate) fn handle_wish(&mut self, now: Instant, wish: Wish) {
+        let Some(metainfo) = self.swarm.metainfo() else {
+            if self.waiting.len() < MAX_WAITING {
+                self.waiting.push(wish);
+            } else {
+                wish.refuse(&Refusal::new(
+                    "tooManyStreams",
+                    "Too many streams wait for this torrent's metadata.",
+                ));
+            }
+            return;
+        };
+        let opened = self.streams.open(now, metainfo.layout(), wish);
+        if let Some((reader, file, range)) = opened {
+            self.swarm.handle_input(
+                now,
+                swarm::Input::ReaderOpened {
+                    reader,
+                    file,
+                    range,
+                },
+            );
+        }
+        while let Some(surplus) = self.streams.surplus() {
+            self.streams.fail(
+                surplus,
+                &Refusal::new("tooManyStreams", "Too many newer streams are open."),
+            );
+            self.swarm
+                .handle_input(now, swarm::Input::ReaderClosed(surplus));
+        }
+    }
+
+    fn receive(&mut self, now: Instant, peer: PeerKey, message: &JsValue, scratch: &mut Scratch) {
+        if !self.links.get(&peer).is_some_and(|link| link.is_open) {
+            return;
+        }
+        self.drained(now, peer);
+        match scratch.read(message) {
+            Some(bytes) => self
+                .swarm
+                .handle_input(now, swarm::Input::Received(peer, bytes)),
+            None => self.lose(
+                now,
+                peer,
+                "the peer sent a message that is not of this protocol".to_owned(),
+            ),
+        }
+    }
+
+    fn open(&mut self, now: Instant, peer: PeerKey) {
+        let Some(link) = self.links.get_mut(&peer).filter(|link| !link.is_open) else {
+            return;
+        };
+        link.is_open = true;
+        self.swarm.handle_input(
+            now,
+            swarm::Input::Opened {
+                peer,
+                transport: Transport::WebRtc,
+                dialled: self.dialled.get(&peer).copied().unwrap_or_default(),
+                name: format!("webrtc {}", peer.0 & u64::from(u32::MAX)),
+            },
+        );
+        self.drained(now, peer);
+        self.client.handle_input(now, client::Input::Opened(peer));
+    }
+
+    /// A link may have more room.
+    fn drained(&mut self, now: Instant, peer: PeerKey) {
+        let link = self.links.get_mut(&peer).filter(|link| link.is_open);
+        if let Some(room) = link.and_then(Link::news_of_room) {
+            self.swarm
+                .handle_input(now, swarm::Input::Writable(peer, room));
+        }
+    }
+
+    /// A connection is gone, or never came to be.
+    fn lose(&mut self, now: Instant, peer: PeerKey, reason: String) {
+        let was_open = self.links.remove(&peer).is_some_and(|link| link.is_open);
+        self.dialled.remove(&peer);
+        self.page.tell::<()>(&ToPage::Drop { peer: peer.0 });
+        if was_open {
+            self.swarm.handle_input(now, swarm::Input::Closed(peer));
+            self.client.handle_input(now, client::Input::Closed(peer));
+        } else {
+            self.client
+                .handle_input(now, client::Input::ConnectionFailed(peer, &reason));
+        }
+    }
+
+    fn close_reader(&mut self, now: Instant, reader: ReaderId) {
+        if self.streams.close(reader) {
+            self.swarm
+                .handle_input(now, swarm::Input::ReaderClosed(reader));
+        }
+    }
+
+    /// Does what swarm and client want done; true if there was anything.
+    fn do_outputs(&mut self, now: Instant) -> bool {
+        let mut was_busy = false;
+        loop {
+            let mut is_busy = false;
+            while let Some(output) = self.swarm.poll_output() {
+                is_busy = true;
+                self.do_swarm(now, output);
+            }
+            while let Some(output) = self.client.poll_output() {
+                is_busy = true;
+                self.do_client(now, output);
+            }
+            if !is_busy {
+                return was_busy;
+            }
+            was_busy = true;
+        }
+    }
+
+    fn do_swarm(&mut self, now: Instant, output: swarm::Output) {
+        use swarm::Output;
+        match output {
+            Output::Close(peer, _) => {
+                self.links.remove(&peer);
+                self.dialled.remove(&peer);
+                self.page.tell::<()>(&ToPage::Drop { peer: peer.0 });
+                self.client.handle_input(now, client::Input::Closed(peer));
+            }
+            Output::Data { reader, bytes, .. } => {
+                if self.streams.answer(reader, &bytes) {
+                    self.swarm
+                        .handle_input(now, swarm::Input::Pulled(reader, PULL_BYTES));
+                }
+            }
+            Output::Ended(reader) => self.streams.finish(reader),
+            Output::Event(event) => self.page.tell(&ToPage::Event {
+                torrent: self.number,
+                event,
+            }),
+            Output::Load(_) | Output::LoadLeaves(_) => {
+                debug_assert!(false, "there is no storage to load from")
+            }
+            Output::Send(peer, bytes) => self.send(now, peer, &bytes),
+        }
+    }
+
+    fn do_client(&mut self, now: Instant, output: client::Output) {
+        use client::Output;
+        match output {
+            Output::AcceptOffer(peer, sdp) => {
+                self.dialled.insert(peer, false);
+                self.page.tell::<()>(&ToPage::AcceptOffer {
+                    torrent: self.number,
+                    peer: peer.0,
+                    sdp: &sdp,
+                });
+            }
+            Output::ApplyAnswer(peer, sdp) => self.page.tell::<()>(&ToPage::ApplyAnswer {
+                peer: peer.0,
+                sdp: &sdp,
+            }),
+            Output::CloseTracker(tracker) => drop(self.sockets.remove(&tracker)),
+            Output::Drop(peer) => {
+                self.dialled.remove(&peer);
+                self.page.tell::<()>(&ToPage::Drop { peer: peer.0 });
+                if self.links.remove(&peer).is_some_and(|link| link.is_open) {
+                    self.swarm.handle_input(now, swarm::Input::Closed(peer));
+                }
+            }
+            Output::Event(tracker) => self.page.tell(&ToPage::Tracker {
+                torrent: self.number,
+                tracker,
+            }),
+            Output::MakeOffer(peer) => {
+                self.dialled.insert(peer, true);
+                self.page.tell::<()>(&ToPage::MakeOffer {
+                    torrent: self.number,
+                    peer: peer.0,
+                });
+            }
+            Output::OpenTracker(tracker, url) => self.open_tracker(now, tracker, &url),
+            Output::SendTracker(tracker, text) => {
+                if let Some(socket) = self.sockets.get(&tracker) {
+                    socket.send(&text);
+                }
+            }
+        }
+    }
+
+    fn open_tracker(&mut self, now: Instant, tracker: TrackerKey, url: &str) {
+        match TrackerSocket::open(self.number, tracker, url, &self.host) {
+            Ok(socket) => drop(self.sockets.insert(tracker, socket)),
+            Err(_) => {
+                let reason = "the browser refuses to connect to it";
+                self.client
+                    .handle_input(now, client::Input::TrackerClosed(tracker, reason));
+            }
+        }
+    }
+
+    fn send(&mut self, now: Instant, peer: PeerKey, bytes: &[u8]) {
+        let Some(link) = self.links.get_mut(&peer) else {
+            return;
+        };
+        self.sent.insert(peer);
+        if link.send(bytes).is_err() {
+            self.lose(now, peer, "the channel takes no more".to_owned());
+        }
+    }
+
+    /// Tells the swarm what room its sending left, where it must know.
+    fn tell_room(&mut self, now: Instant) {
+        while let Some(peer) = self.sent.pop_first() {
+            if let Some(room) = self.links.get_mut(&peer).and_then(Link::news_of_more_room) {
+                self.swarm
+                    .handle_input(now, swarm::Input::Writable(peer, room));
+            }
+        }
+    }
+
+    /// Tells the page what the torrent is, and opens the streams that waited for that.
+    fn announce(&mut self, now: Instant) {
+        let Some(metainfo) = self.swarm.metainfo() else {
+            return;
+        };
+        self.is_announced = true;
+        let metadata = crate::reports::metadata(metainfo);
+        self.page.tell(&ToPage::Metadata {
+            torrent: self.number,
+            metadata,
+        });
+        for wish in std::mem::take(&mut self.waiting) {
+            self.handle_wish(now, wish);
+        }
+        while self.do_outputs(now) {
+            self.tell_room(now);
+        }
+    }
+}
