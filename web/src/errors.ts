@@ -24,6 +24,8 @@ export function asHeadwaterError(error: unknown, code: ErrorCode): HeadwaterErro
 }
 
 const HINTS = {
+  badMessage: "worker.js and headwater.js are of different versions: serve both from the same package.",
+  badRange: "Ask for bytes between 0 and the file's length.",
   badMagnet: "A magnet link looks like magnet:?xt=urn:btih:<40 hex digits>&tr=<wss tracker>. Copy it whole.",
   badTorrent: "Check that this is a .torrent file and not the page that links to it.",
   badTorrentId: "Pass a magnet link, the URL of a .torrent file, an info hash, or the bytes of a .torrent file.",
@@ -31,9 +33,10 @@ const HINTS = {
   engineFailed: "Serve worker.js and headwater_wasm_bg.wasm beside headwater.js, or pass workerUrl and wasmUrl.",
   fetchFailed: "Open the address in a tab: it must answer 200, and from another site it must allow CORS.",
   mediaFailed: "The browser cannot play this file. MP4 (H.264/AAC, index at the front) and WebM play everywhere.",
+  noFile: "Look at torrent.files for what there is.",
+  noTorrent: "The torrent was removed; add it again.",
   noTracker: "Add &tr=wss://… to the magnet link, or pass trackers to add().",
   noWorker: "Run this in a browser page: on a server, importing headwater is fine, creating a client is not.",
-  rangeOutside: "Ask for bytes between 0 and the file's length.",
   removed: "The torrent was removed; add it again.",
   serviceWorkerFailed: "Serve headwater-sw.js (from the package's dist folder) at or above the page's own path, as JavaScript, or pass serviceWorkerUrl.",
   serviceWorkerForeign: 'Another service worker has this page. Put importScripts("headwater-sw.js") into it.',
@@ -42,5 +45,6 @@ const HINTS = {
   serviceWorkerUnsupported:
     "Open the page over https:// or from http://localhost (not file://, and not a private window in Firefox). file.stream() and file.arrayBuffer() work here, too.",
   tooLarge: "This torrent is over the limits of what a page should hold.",
+  tooManyStreams: "Cancel streams that are not read any more.",
   trackerDown: "Check that the tracker runs and that its address starts with wss:// (ws:// only from http pages).",
 } as const;

@@ -83,7 +83,7 @@ export class TorrentFile {
 
   #checked({ start = 0, end = this.length }: Partial<ByteRange>): ByteRange {
     const isInside = Number.isSafeInteger(start) && Number.isSafeInteger(end) && 0 <= start && start <= end && end <= this.length;
-    if (!isInside) throw new HeadwaterError("rangeOutside", `There are no bytes ${start} to ${end} in ${this.length} bytes.`);
+    if (!isInside) throw new HeadwaterError("badRange", `There are no bytes ${start} to ${end} in ${this.length} bytes.`);
     return { start, end };
   }
 }

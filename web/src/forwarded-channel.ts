@@ -12,7 +12,6 @@ export class ForwardedChannel {
   readonly #peer: PeerKey;
   readonly #channel: RTCDataChannel;
   readonly #post: Post;
-  #isReportDue = false;
 
   constructor(peer: PeerKey, channel: RTCDataChannel, post: Post) {
     this.#peer = peer;
@@ -38,7 +37,8 @@ export class ForwardedChannel {
       this.#channel.close();
       return;
     }
-    this.#reportSoon();
+    // One report for every message: the engine counts what is on its way to us by them.
+    this.#report();
   }
 
   close(): void {
@@ -52,15 +52,6 @@ export class ForwardedChannel {
   #receive(data: unknown): void {
     // Text is not of this protocol; the engine would only drop it.
     if (data instanceof ArrayBuffer) this.#post({ kind: "received", peer: this.#peer, bytes: data }, [data]);
-  }
-
-  #reportSoon(): void {
-    if (this.#isReportDue) return;
-    this.#isReportDue = true;
-    queueMicrotask(() => {
-      this.#isReportDue = false;
-      this.#report();
-    });
   }
 
   #report(): void {

@@ -9,6 +9,6 @@ export { HeadwaterError, type ErrorCode } from "./errors.js";
 export type { Listener } from "./events.js";
 export type { TorrentFile } from "./file.js";
 export type { ByteRange } from "./range.js";
-export type { EngineEvent, PeerStats, PieceMap, Stats } from "./stats.js";
+export { PieceState, type EngineEvent, type Fault, type PeerStats, type PieceMap, type Stats } from "./stats.js";
 export type { Torrent, TorrentEvents, TrackerState } from "./torrent.js";
 export type { TorrentId } from "./torrent-id.js";

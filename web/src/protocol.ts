@@ -76,7 +76,8 @@ export interface TrackerMessage {
   kind: "tracker";
   torrent: TorrentKey;
   url: string;
-  state: string;
+  /** `warning` says something odd in `message`, and changes nothing; `lost` is tried again. */
+  state: "announced" | "connected" | "lost" | "warning";
   /** Peers of the swarm that have everything, as the tracker counts them. */
   complete?: number;
   /** Peers of the swarm that do not. */

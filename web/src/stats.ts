@@ -1,51 +1,138 @@
 /**
  * What the engine says of itself: the events and figures of the core, as they are.
  *
- * Types only. Byte counts are since the torrent was added; rates are bytes per second.
+ * Types, and what their numbers mean. Byte counts are since the torrent was added and of payload; rates are bytes per second.
  */
 import type { PeerKey } from "./protocol.js";
 
 /** What happened in one torrent's swarm. */
 export type EngineEvent =
+  /** A peer sent a block whose hash is wrong. */
+  | { kind: "blockRefused"; piece: number; block: number; peer: PeerKey; name: string }
+  /** The torrent's v1 and v2 hashes of a piece disagree; nothing more is fetched. */
+  | { kind: "contradiction"; piece: number }
+  /** The torrent is known now. */
   | { kind: "metadata" }
+  /** A connection closed; `fault` is what the peer did wrong, if that was why. */
+  | { kind: "peerClosed"; peer: PeerKey; name: string; fault?: Fault | null; reason: string }
+  /** A peer said its name. */
+  | { kind: "peerOpened"; peer: PeerKey; name: string; client: string }
+  /** A verified piece was let go to make room. */
+  | { kind: "pieceEvicted"; piece: number }
+  /** A whole piece had the wrong hash; it came from these peers and is fetched again. */
+  | { kind: "pieceRefused"; piece: number; peers: string[] }
+  /** A piece is whole and right. */
   | { kind: "pieceVerified"; piece: number }
-  | { kind: "pieceRefused"; piece: number }
-  | { kind: "blockRefused"; piece: number; begin: number; peer: PeerKey; name: string }
-  | { kind: "peerOpened"; peer: PeerKey; name: string }
-  | { kind: "peerClosed"; peer: PeerKey; name: string; fault: string | null }
-  | { kind: "completed" }
-  | { kind: "warning"; message: string };
+  /** What the torrent is read from could not deliver. */
+  | { kind: "storageFailed"; piece: number };
+
+/** What a peer did to be dropped. */
+export type Fault =
+  | "badBytes"
+  | "badHashes"
+  | "badMessage"
+  | "badMetadata"
+  | "barred"
+  | "closing"
+  | "flood"
+  | "frameTooLong"
+  | "full"
+  | "ourselves"
+  | "silent"
+  | "twice"
+  | "wrongTorrent";
 
 /** One torrent's figures. */
 export interface Stats {
-  /** The window's budget, W. */
-  windowBytes: number;
-  /** Bytes of the budget in use: verified pieces ahead and behind, and blocks in flight. */
-  ledgerBytes: number;
-  /** Bytes the engine's WebAssembly memory occupies, of all torrents together. */
-  wasmBytes?: number;
-  downloadedBytes: number;
-  uploadedBytes: number;
-  verifiedBytes: number;
-  refusedBytes: number;
-  downloadRate: number;
-  uploadRate: number;
+  /** Bytes that came, whatever became of them. */
+  received: number;
+  /** Bytes proven right. */
+  verified: number;
+  /** Bytes proven wrong. */
+  refused: number;
+  /** Bytes that came twice or too late. */
+  wasted: number;
+  /** Bytes sent. */
+  sent: number;
+  receiveRate: number;
+  sendRate: number;
+  /** Peers that said their name. */
   peers: number;
+  /** Those of them that have everything. */
+  seeds: number;
+  /** The window's budget in bytes. */
+  windowCap: number;
+  /** Bytes of it reserved: pieces kept and under way. */
+  windowUsed: number;
+  /** The most that ever were. */
+  windowPeak: number;
+  /** The most bytes that may lie ahead of the readers. */
+  aheadCap: number;
+  /** Pieces of the torrent. */
+  pieces: number;
+  /** Pieces that are here now. */
+  piecesHere: number;
+  /** Requests that are out. */
+  outstanding: number;
+  /** Copies of the whole torrent among the connected peers. */
+  copies: number;
+  /** Readers that are open. */
+  readers: number;
+  /** Readers that wait for bytes that are not there yet. */
+  readersWaiting: number;
+  /** Bytes of the engine's WebAssembly memory, of all torrents together. It never shrinks. */
+  wasmMemory: number;
 }
 
 /** One peer's figures. */
 export interface PeerStats {
   peer: PeerKey;
+  /** How the engine calls it. */
   name: string;
-  downloadRate: number;
-  uploadRate: number;
-  downloadedBytes: number;
-  uploadedBytes: number;
-  /** Milliseconds from a request to its block, smoothed. */
-  rttMs?: number;
+  /** How it calls itself. */
+  client: string;
+  transport: "tcp" | "webRtc";
+  /** Whether both sides mean the v2 torrent. */
+  v2: boolean;
+  /** Bytes that it sent us. */
+  received: number;
+  /** Bytes that it took. */
+  sent: number;
+  receiveRate: number;
+  sendRate: number;
+  /** Shortest time from request to block of late. */
+  roundTripMs?: number | null;
+  /** Requests out to it. */
+  outstanding: number;
+  /** How many there may be. */
+  pipeline: number;
+  /** Its requests that wait. */
+  queued: number;
+  /** Pieces it has. */
+  pieces: number;
+  /** Whether it has all. */
+  seed: boolean;
+  /** Whether it does not answer us. */
+  chokesUs: boolean;
+  /** Whether we do not answer it. */
+  choked: boolean;
+  /** Whether it wants something of us. */
+  wants: boolean;
+  /** Whether we want something of it. */
+  wanted: boolean;
+  /** Whether it lets our requests starve. */
+  snubbed: boolean;
 }
 
-/** What every piece is, and where the window lies. */
+/** What a piece is: not here, under way, here and verified, turned out wrong and fetched again. */
+export const PieceState = { missing: 0, inFlight: 1, verified: 2, refused: 3 } as const;
+
+/** Where each piece stands. */
 export interface PieceMap {
-  states: string;
+  /** A {@link PieceState} per piece. */
+  states: Uint8Array;
+  /** Runs of pieces that may be fetched: `start` up to, not including, `end`. */
+  window: { start: number; end: number }[];
+  /** The piece each reader is at. */
+  heads: number[];
 }

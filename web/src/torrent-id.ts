@@ -19,7 +19,7 @@ function fromText(text: string): Source {
   if (/^magnet:/i.test(text)) return { kind: "magnet", uri: text };
   if (/^[0-9a-f]{40}$/i.test(text)) return { kind: "magnet", uri: `magnet:?xt=urn:btih:${text.toLowerCase()}` };
   if (/^[0-9a-f]{64}$/i.test(text)) return { kind: "magnet", uri: `magnet:?xt=urn:btmh:1220${text.toLowerCase()}` };
-  const url = text === "" ? null : URL.parse(text, document.baseURI);
+  const url = text === "" || /\s/.test(text) ? null : URL.parse(text, document.baseURI);
   if (url && FETCHABLE.has(url.protocol)) return { kind: "url", url: url.href };
   throw new HeadwaterError("badTorrentId", `“${shortened(text)}” is neither a magnet link nor the address of a .torrent file.`);
 }

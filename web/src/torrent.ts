@@ -170,8 +170,13 @@ export class Torrent extends Emitter<TorrentEvents> {
       ...(incomplete !== undefined && { incomplete }),
       ...(message !== undefined && { message }),
     };
-    this.#trackers.set(url, tracker);
+    const wasLost = this.#trackers.get(url)?.state === "lost";
+    // A warning changes nothing of what is known.
+    if (state !== "warning") this.#trackers.set(url, tracker);
     this.emit("trackerState", tracker);
+    if (state === "lost" && !wasLost) {
+      this.handleError({ code: "trackerDown", message: `The tracker ${url} cannot be reached${message ? ` (${message})` : ""}; it is tried again.` });
+    }
   }
 
   #openRead(file: number, range: Partial<ByteRange>): Read {
