@@ -1,0 +1,425 @@
+//! The tracker itself: who is in which swarm, and who is introduced to whom.
+//!
+//! It trusts nobody: a peer is the connection it announced itself on, an answer is taken only
+//! from the peer that got the offer, and only once. An announce costs the same in a swarm of ten
+//! and of a hundred thousand (see [`ring`]). Sockets, their timeouts and their outboxes are the
+//! driver's.
+
+mod ring;
+mod swarm;
+
+use super::message::{
+    Action, Announce, AnnounceEvent, Answer, ClientMessage, Counts, Malformed, ServerMessage,
+};
+use crate::ids::{PeerId, SwarmHash};
+use crate::rng::Rng;
+use crate::time::{Duration, Instant};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use serde::Serialize;
+use swarm::{Place, Rules, Swarm};
+
+/// Swarms one connection may be in.
+pub const MAX_SWARMS_A_CONNECTION: usize = 256;
+
+/// Messages of one connection that may be refused before it is closed.
+const MAX_REFUSED: u32 = 64;
+
+/// One client's connection, as the driver numbers them. Never used twice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ConnKey(pub u64);
+
+/// How a tracker behaves.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// How often peers shall announce. Shorter finds peers sooner and costs more.
+    pub interval: Duration,
+    /// Swarms at most; about half a KiB each while they have one peer.
+    pub max_swarms: usize,
+    /// Offers that reach one peer of one swarm in an interval. Each costs that peer a WebRTC
+    /// connection it did not ask for.
+    pub max_offers_received: u32,
+    /// Of those, how many from one and the same connection.
+    pub max_offers_received_from_one: u32,
+    /// Luck, and the key that keeps strangers from choosing their place on the ring.
+    pub seed: u64,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(120),
+            max_swarms: 1 << 16,
+            max_offers_received: 40,
+            max_offers_received_from_one: 10,
+            seed: 0,
+        }
+    }
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// The connection is gone, and its peers with it.
+    Closed(ConnKey),
+    /// A connection opened.
+    Connected(ConnKey),
+    /// A text message.
+    Received(ConnKey, &'a str),
+}
+
+/// What to do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Output {
+    /// Close the connection, for this reason. No [`Input::Closed`] is awaited.
+    Close(ConnKey, &'static str),
+    /// Send a text message.
+    Send(ConnKey, String),
+}
+
+/// What a tracker has, and what it has done.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stats {
+    /// Connections now.
+    pub connections: usize,
+    /// Swarms now.
+    pub swarms: usize,
+    /// Peers now, once for each swarm they are in.
+    pub peers: u64,
+    /// Announces heard.
+    pub announces: u64,
+    /// Offers passed on.
+    pub offers: u64,
+    /// Answers passed on.
+    pub answers: u64,
+    /// Answers nobody waited for.
+    pub stray_answers: u64,
+    /// Scrapes answered.
+    pub scrapes: u64,
+    /// Messages refused with a reason.
+    pub refused: u64,
+}
+
+/// A tracker.
+#[derive(Debug)]
+pub struct Tracker {
+    config: ServerConfig,
+    rng: Rng,
+    connections: BTreeMap<ConnKey, Connection>,
+    swarms: BTreeMap<SwarmHash, Swarm>,
+    stats: Stats,
+    outputs: VecDeque<Output>,
+}
+
+/// A client, as far as we believe it.
+#[derive(Debug, Default)]
+struct Connection {
+    /// Who it is where: at most [`MAX_SWARMS_A_CONNECTION`], looked through one by one.
+    places: Vec<(SwarmHash, Place)>,
+    refused: u32,
+}
+
+impl Connection {
+    fn place(&self, swarm: SwarmHash) -> Option<Place> {
+        self.places
+            .iter()
+            .find(|(hash, _)| *hash == swarm)
+            .map(|(_, place)| *place)
+    }
+
+    fn set_place(&mut self, swarm: SwarmHash, place: Place) {
+        match self.places.iter_mut().find(|(hash, _)| *hash == swarm) {
+            Some((_, present)) => *present = place,
+            None => self.places.push((swarm, place)),
+        }
+    }
+}
+
+/// Why a message that can be read is refused all the same.
+type Refused = &'static str;
+
+impl Tracker {
+    /// A tracker nobody is connected to.
+    pub fn new(config: ServerConfig) -> Self {
+        Self {
+            rng: Rng::seeded(config.seed),
+            config,
+            connections: BTreeMap::new(),
+            swarms: BTreeMap::new(),
+            stats: Stats::default(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Tell it what happened.
+    pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
+        match input {
+            Input::Closed(key) => self.remove(key),
+            Input::Connected(key) => {
+                self.connections.entry(key).or_default();
+            }
+            Input::Received(key, text) => self.handle_received(now, key, text),
+        }
+    }
+
+    /// What to do next; call until there is nothing.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// What it has, and what it has done.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            connections: self.connections.len(),
+            swarms: self.swarms.len(),
+            ..self.stats
+        }
+    }
+
+    fn handle_received(&mut self, now: Instant, key: ConnKey, text: &str) {
+        if !self.connections.contains_key(&key) {
+            return;
+        }
+        match ClientMessage::decode(text) {
+            Ok(ClientMessage::Announce(announce)) => {
+                let hash = announce.info_hash;
+                if let Err(reason) = self.handle_announce(now, key, announce) {
+                    self.refuse(
+                        key,
+                        Malformed {
+                            reason,
+                            action: Action::Announce,
+                            info_hash: Some(hash),
+                        },
+                    );
+                }
+            }
+            Ok(ClientMessage::Answer(answer)) => self.handle_answer(now, key, answer),
+            Ok(ClientMessage::Scrape(hashes)) => self.handle_scrape(key, &hashes),
+            Err(malformed) => self.refuse(key, malformed),
+        }
+    }
+
+    fn handle_announce(
+        &mut self,
+        now: Instant,
+        key: ConnKey,
+        announce: Announce,
+    ) -> Result<(), Refused> {
+        let hash = announce.info_hash;
+        self.stats.announces += 1;
+        if announce.event == Some(AnnounceEvent::Stopped) {
+            self.leave(key, hash, announce.peer_id);
+            self.respond(key, hash);
+            return Ok(());
+        }
+        let place = self.join(now, key, &announce)?;
+        self.respond(key, hash);
+        self.introduce(now, key, place, announce);
+        Ok(())
+    }
+
+    /// Take the announcer into the swarm, or note that it is still there.
+    fn join(&mut self, now: Instant, key: ConnKey, announce: &Announce) -> Result<Place, Refused> {
+        let hash = announce.info_hash;
+        let Some(connection) = self.connections.get_mut(&key) else {
+            return Err("no connection");
+        };
+        let before = connection.place(hash);
+        let place = Place::new(self.config.seed, announce.peer_id, announce.left == Some(0));
+        match before {
+            Some(before) if before.position != place.position => {
+                return Err("this connection has another peer_id in this swarm");
+            }
+            None if connection.places.len() >= MAX_SWARMS_A_CONNECTION => {
+                return Err("more than 256 swarms on one connection");
+            }
+            None if self.swarms.len() >= self.config.max_swarms
+                && !self.swarms.contains_key(&hash) =>
+            {
+                return Err("the tracker is full");
+            }
+            _ => {}
+        }
+        let swarm = self.swarms.entry(hash).or_default();
+        let peers = swarm.len();
+        let joined = swarm.join(now, key, announce.peer_id, before, place);
+        self.stats.peers += swarm.len() - peers;
+        joined?;
+        let is_new_seed = place.is_seed && before.is_none_or(|before| !before.is_seed);
+        if announce.event == Some(AnnounceEvent::Completed) && is_new_seed {
+            swarm.downloaded += 1;
+        }
+        connection.set_place(hash, place);
+        Ok(place)
+    }
+
+    fn leave(&mut self, key: ConnKey, hash: SwarmHash, peer_id: PeerId) {
+        let Some(connection) = self.connections.get_mut(&key) else {
+            return;
+        };
+        let named = Place::new(self.config.seed, peer_id, false).position;
+        let is_it = |place: Place| place.position == named;
+        if let Some(place) = connection.place(hash).filter(|place| is_it(*place)) {
+            connection.places.retain(|(swarm, _)| *swarm != hash);
+            self.remove_from(hash, key, place);
+        }
+    }
+
+    fn remove(&mut self, key: ConnKey) {
+        let Some(connection) = self.connections.remove(&key) else {
+            return;
+        };
+        for (hash, place) in connection.places {
+            self.remove_from(hash, key, place);
+        }
+    }
+
+    fn remove_from(&mut self, hash: SwarmHash, key: ConnKey, place: Place) {
+        let Some(swarm) = self.swarms.get_mut(&hash) else {
+            return;
+        };
+        self.stats.peers -= u64::from(swarm.leave(key, place));
+        if swarm.len() == 0 {
+            self.swarms.remove(&hash);
+        }
+    }
+
+    fn respond(&mut self, key: ConnKey, info_hash: SwarmHash) {
+        let counts = self.counts(info_hash);
+        let response = ServerMessage::Response {
+            info_hash,
+            interval: Some(self.config.interval.as_secs_f64()),
+            complete: Some(counts.complete),
+            incomplete: Some(counts.incomplete),
+            warning: None,
+        };
+        self.send(key, &response);
+    }
+
+    /// Pass the announcer's offers on, one to a peer.
+    fn introduce(&mut self, now: Instant, key: ConnKey, place: Place, announce: Announce) {
+        let (info_hash, peer_id) = (announce.info_hash, announce.peer_id);
+        let Some(swarm) = self.swarms.get_mut(&info_hash) else {
+            return;
+        };
+        let rules = Rules {
+            interval: self.config.interval,
+            max_received: self.config.max_offers_received,
+            max_received_from_one: self.config.max_offers_received_from_one,
+        };
+        let peers = swarm.len();
+        let ids: Vec<_> = announce.offers.iter().map(|offer| offer.id).collect();
+        let chosen = swarm.introduce(now, key, peer_id, place, &ids, &rules, &mut self.rng);
+        self.stats.peers -= peers - swarm.len();
+        for (offer, to) in announce.offers.into_iter().zip(chosen) {
+            self.stats.offers += 1;
+            let (offer_id, sdp) = (offer.id, offer.sdp);
+            self.send(
+                to,
+                &ServerMessage::Offer {
+                    info_hash,
+                    peer_id,
+                    offer_id,
+                    sdp,
+                },
+            );
+        }
+    }
+
+    /// Pass an answer on, if it is the one that somebody waits for; else nothing happens, for an
+    /// honest answer may come late.
+    fn handle_answer(&mut self, now: Instant, key: ConnKey, answer: Answer) {
+        match self.awaiting(now, key, &answer) {
+            Some(to) => {
+                self.stats.answers += 1;
+                let Answer {
+                    info_hash,
+                    peer_id,
+                    offer_id,
+                    sdp,
+                    ..
+                } = answer;
+                self.send(
+                    to,
+                    &ServerMessage::Answer {
+                        info_hash,
+                        peer_id,
+                        offer_id,
+                        sdp,
+                    },
+                );
+            }
+            None => self.stats.stray_answers += 1,
+        }
+    }
+
+    /// The connection of the peer that waits for this answer.
+    fn awaiting(&mut self, now: Instant, key: ConnKey, answer: &Answer) -> Option<ConnKey> {
+        let place = self.connections.get(&key)?.place(answer.info_hash)?;
+        let swarm = self.swarms.get_mut(&answer.info_hash)?;
+        let is_awaited = swarm.take_awaited(
+            now,
+            place,
+            answer.peer_id,
+            answer.offer_id,
+            answer.to_peer_id,
+        );
+        let seed = self.config.seed;
+        is_awaited
+            .then(|| swarm.connection_of(answer.to_peer_id, seed))
+            .flatten()
+    }
+
+    fn handle_scrape(&mut self, key: ConnKey, hashes: &[SwarmHash]) {
+        self.stats.scrapes += 1;
+        let counts = hashes
+            .iter()
+            .map(|hash| (*hash, self.counts(*hash)))
+            .collect();
+        self.send(key, &ServerMessage::Scrape(counts));
+    }
+
+    fn counts(&self, hash: SwarmHash) -> Counts {
+        self.swarms
+            .get(&hash)
+            .map(Swarm::counts)
+            .unwrap_or_default()
+    }
+
+    fn refuse(&mut self, key: ConnKey, malformed: Malformed) {
+        let Some(connection) = self.connections.get_mut(&key) else {
+            return;
+        };
+        connection.refused += 1;
+        self.stats.refused += 1;
+        if connection.refused > MAX_REFUSED {
+            self.remove(key);
+            self.outputs
+                .push_back(Output::Close(key, "too many refused messages"));
+            return;
+        }
+        let Malformed {
+            reason,
+            action,
+            info_hash,
+        } = malformed;
+        self.send(
+            key,
+            &ServerMessage::Error {
+                action,
+                info_hash,
+                reason: reason.to_string(),
+            },
+        );
+    }
+
+    fn send(&mut self, to: ConnKey, message: &ServerMessage) {
+        self.outputs.push_back(Output::Send(to, message.encode()));
+    }
+}
+
+#[cfg(test)]
+mod tests;
