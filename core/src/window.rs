@@ -157,7 +157,10 @@ fn minus(these: &[Range<u32>], those: &[Range<u32>]) -> Vec<Range<u32>> {
 }
 
 #[cfg(test)]
-#[expect(clippy::single_range_in_vec_init, reason = "runs of pieces are what is meant")]
+#[expect(
+    clippy::single_range_in_vec_init,
+    reason = "runs of pieces are what is meant"
+)]
 mod tests {
     use super::*;
     use alloc::vec;

@@ -124,6 +124,10 @@ impl Node {
         self
     }
 
+    pub fn put(&mut self, key: &str, value: Self) {
+        self.set(key, value);
+    }
+
     pub fn remove(&mut self, key: &str) -> Option<Self> {
         match self {
             Self::Dict(entries) => entries.remove(key.as_bytes()),
@@ -155,4 +159,23 @@ impl Node {
             }
         }
     }
+}
+
+/// A v1 torrent with these files, and pieces enough for them.
+pub fn v1_list(files: Vec<Node>, total: usize) -> Node {
+    let mut node = Node::read(&make_folder(Version::V1, 16_384).to_torrent_bytes());
+    let info = node.at(&["info"]);
+    info.set("files", Node::List(files));
+    info.set("pieces", Node::Bytes(vec![0; total.div_ceil(16_384) * 20]));
+    node
+}
+
+pub fn v1_file(path: &[&[u8]], length: i64) -> Node {
+    let path = path.iter().map(|name| Node::Bytes(name.to_vec())).collect();
+    Node::dict([("length", Node::Int(length)), ("path", Node::List(path))])
+}
+
+pub fn paths(torrent: &Metainfo) -> Vec<String> {
+    let files = torrent.layout().content_files();
+    files.map(|(_, file)| file.path.join("/")).collect()
 }
