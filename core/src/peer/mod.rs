@@ -26,6 +26,8 @@ use crate::wire::{Decoder, Features, Message};
 
 /// Most bytes in one message to a transport: a data channel takes no more everywhere.
 pub const MAX_SEND: usize = 64 * 1024;
+/// Bytes of a message to a slow peer: a block and its header.
+const MIN_MESSAGE: usize = 16 * 1024 + 13;
 /// Most bytes that wait for a peer that does not read.
 pub const MAX_OUTBOX: usize = 1 << 20;
 /// Pieces a peer may name before we know how many there are.
@@ -90,6 +92,8 @@ pub struct Peer {
     pub wants: bool,
     /// Whether we told it that we want something.
     pub wanted: bool,
+    /// When we last told it so.
+    pub wanted_at: Instant,
     /// Since when we answer it.
     pub unchoked: Option<Instant>,
     /// When that last changed.
@@ -148,6 +152,7 @@ impl Peer {
             chokes_us: true,
             wants: false,
             wanted: false,
+            wanted_at: now,
             unchoked: None,
             choke_changed: now,
             pipeline: Pipeline::default(),
@@ -251,13 +256,28 @@ impl Peer {
     }
 
     /// How many more bytes of blocks are worth putting in line for the next message.
-    pub fn appetite(&self) -> usize {
-        self.room.min(MAX_SEND).saturating_sub(self.outbox.len())
+    pub fn appetite(&self, now: Instant) -> usize {
+        self.room
+            .min(self.message_length(now))
+            .saturating_sub(self.outbox.len())
+    }
+
+    /// How long messages to it should be: a message arrives whole or not at all, so it should not
+    /// take long by itself; on a fast path long ones cost less.
+    fn message_length(&self, now: Instant) -> usize {
+        let sixteenth = self.sent.per_second(now) / 16;
+        usize::try_from(sixteenth)
+            .unwrap_or(MAX_SEND)
+            .clamp(MIN_MESSAGE, MAX_SEND)
     }
 
     /// The next message for the transport, if there is something to say and room for it.
     pub fn take_send(&mut self, now: Instant) -> Option<Bytes> {
-        let length = self.outbox.len().min(self.room).min(MAX_SEND);
+        let length = self
+            .outbox
+            .len()
+            .min(self.room)
+            .min(self.message_length(now));
         if length == 0 {
             return None;
         }

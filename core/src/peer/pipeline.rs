@@ -17,8 +17,10 @@ const DEFAULT_REQQ: u32 = 250;
 const MAX_OUTSTANDING: u32 = 512;
 /// Slack on top of the round trip, for a peer's own queueing and our turns.
 const MARGIN: Duration = Duration::from_millis(50);
-/// A round trip measured longer ago than this no longer speaks for the path.
+/// How long the shortest round trip is believed when none comes near it any more.
 const ROUND_TRIP_LIFE: Duration = Duration::from_secs(10);
+/// Requests beyond the product, so that whole blocks in flight do not starve the pipe.
+const SPARE: u32 = 2;
 /// L of the formulas.
 const BLOCK: u64 = 16 * 1024;
 
@@ -42,7 +44,9 @@ pub struct Pipeline {
     probing: bool,
     /// Blocks that came in this probing round, when the round began, and what the last one delivered.
     round: (u32, Instant, u64),
-    shortest: Option<(Duration, Instant)>,
+    shortest: Option<Duration>,
+    /// The shortest of late, and since when nothing came near the shortest of all.
+    recent: Option<(Duration, Instant)>,
     smoothed: Option<Duration>,
     delivered: Rate,
     last_block: Option<Instant>,
@@ -57,6 +61,7 @@ impl Default for Pipeline {
             probing: true,
             round: (0, Instant::START, 0),
             shortest: None,
+            recent: None,
             smoothed: None,
             delivered: Rate::default(),
             last_block: None,
@@ -122,12 +127,7 @@ impl Pipeline {
     pub fn answer(&mut self, now: Instant, block: Block) -> Option<Asked> {
         let asked = self.take(block)?;
         let took = now.since(asked.at);
-        let expired = self
-            .shortest
-            .is_none_or(|(least, at)| took <= least || now.since(at) > ROUND_TRIP_LIFE);
-        if expired {
-            self.shortest = Some((took, now));
-        }
+        self.measure(now, took);
         self.smoothed = Some(
             self.smoothed
                 .map_or(took, |smoothed| (smoothed * 7 + took) / 8),
@@ -178,7 +178,7 @@ impl Pipeline {
 
     /// The shortest time from request to block of late.
     pub fn round_trip(&self) -> Option<Duration> {
-        self.shortest.map(|(took, _)| took)
+        self.shortest
     }
 
     /// When the last block came.
@@ -197,25 +197,111 @@ impl Pipeline {
         }
     }
 
+    /// Something that the peer answers at once took this long there and back.
+    pub fn measure(&mut self, now: Instant, took: Duration) {
+        let Some(shortest) = self.shortest.filter(|shortest| *shortest < took) else {
+            self.shortest = Some(took);
+            self.recent = None;
+            return;
+        };
+        // Our own queue makes every answer late; only what it cannot explain means a longer path.
+        let rate = self.delivered.per_second(now).max(1);
+        let queue = Duration::from_micros(4 * BLOCK * 1_000_000 / rate);
+        if took <= shortest * 3 / 2 + MARGIN * 2 + queue {
+            self.recent = None;
+            return;
+        }
+        let (least, since) = self.recent.get_or_insert((took, now));
+        *least = took.min(*least);
+        if now.since(*since) > ROUND_TRIP_LIFE {
+            self.shortest = Some(*least);
+            self.recent = None;
+        }
+    }
+
     fn adapt(&mut self, now: Instant) {
         self.round.0 += 1;
+        let Some(shortest) = self.shortest else {
+            return;
+        };
         if self.probing {
             self.limit = (self.limit + 1).min(MAX_OUTSTANDING);
-            if self.round.0 < self.limit / 2 {
-                return;
+            let rate = self.delivered.per_second(now).max(1);
+            let queued =
+                shortest * 2 + MARGIN + Duration::from_micros(2 * BLOCK * 1_000_000 / rate);
+            if self.smoothed.is_some_and(|smoothed| smoothed > queued) {
+                self.probing = false;
+            } else if self.round.0 >= self.limit / 2 {
+                let micros = (now.since(self.round.1).as_micros() as u64).max(1);
+                let goodput = u64::from(self.round.0) * BLOCK * 1_000_000 / micros;
+                // Goodput that no longer rises by a tenth means the pipe is full.
+                self.probing = goodput > self.round.2 + self.round.2 / 10;
+                self.round = (0, now, goodput);
             }
-            let micros = (now.since(self.round.1).as_micros() as u64).max(1);
-            let goodput = u64::from(self.round.0) * BLOCK * 1_000_000 / micros;
-            // Goodput that no longer rises by a tenth means the pipe is full.
-            self.probing = goodput > self.round.2 + self.round.2 / 10;
-            self.round = (0, now, goodput);
-        } else if let Some((least, _)) = self.shortest {
-            let product = self.rate(now) * (least + MARGIN).as_micros() as u64 / 1_000_000;
-            let wanted = (product / BLOCK) as u32 + 4;
+        } else {
+            let product = self.rate(now) * (shortest + MARGIN).as_micros() as u64 / 1_000_000;
+            let wanted = product.div_ceil(BLOCK) as u32 + SPARE;
             // Down by one a block, up at once: a pause of the reader must not close the pipe.
-            self.limit = wanted.max(self.limit - 1).clamp(4, MAX_OUTSTANDING);
-            if self.round.0 > 4 * self.limit {
-                self.round = (0, now, self.rate(now));
+            self.limit = wanted.max(self.limit - 1).min(MAX_OUTSTANDING);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::{Arrangement, Layout};
+    use alloc::collections::BTreeMap;
+    use alloc::vec;
+
+    /// Runs a pipeline against a pipe of this rate and round trip: (blocks a second at the end, requests out).
+    fn run(rate: u64, round_trip: Duration, secs: u64) -> (u64, u32) {
+        let layout = Layout::new(
+            Arrangement::Contiguous,
+            1 << 30,
+            vec![crate::layout::FileEntry {
+                path: vec!["film".into()],
+                length: 1 << 32,
+                pad: false,
+                start: 0,
+            }],
+        );
+        let layout = layout.unwrap();
+        let piece = layout.piece(0).unwrap();
+        let mut pipeline = Pipeline::default();
+        let mut answers: BTreeMap<Instant, Block> = BTreeMap::new();
+        let (mut now, mut free, mut next, mut late) = (Instant::START, Instant::START, 0, 0);
+        let end = Instant::START + Duration::from_secs(secs);
+        while now < end {
+            while pipeline.room() > 0 {
+                let block = layout.block(piece, next).unwrap();
+                next += 1;
+                pipeline.ask(now, block);
+                let sent = free.max(now + round_trip / 2);
+                free = sent + Duration::from_micros(BLOCK * 1_000_000 / rate);
+                answers.insert(free + round_trip / 2, block);
+            }
+            let (at, block) = answers.pop_first().unwrap();
+            now = at;
+            pipeline.answer(now, block);
+            late += u64::from(now + Duration::from_secs(2) > end);
+        }
+        (late * BLOCK / 2, pipeline.limit())
+    }
+
+    #[test]
+    fn requests_fill_the_pipe_and_do_not_flood_it() {
+        for rate in [125_000, 1_250_000, 12_500_000] {
+            for millis in [5, 20, 50, 100, 200] {
+                let (goodput, limit) = run(rate, Duration::from_millis(millis), 60);
+                let knee = (rate * millis / 1000).div_ceil(BLOCK) as u32 + 1;
+                let ceiling = knee * 3 / 2 + (rate / 20).div_ceil(BLOCK) as u32 + 3;
+                let case = alloc::format!("{rate} B/s, {millis} ms: {goodput} B/s with {limit}");
+                assert!(goodput * 100 >= rate * 93, "{case}");
+                assert!(
+                    limit <= ceiling.min(DEFAULT_REQQ + 1),
+                    "{case}, knee {knee}"
+                );
             }
         }
     }

@@ -128,6 +128,7 @@ impl Swarm {
         let wanted = !torrent.complete && !torrent.broken && pieces.any(|piece| peer.has(piece));
         if wanted != peer.wanted {
             peer.wanted = wanted;
+            peer.wanted_at = self.now;
             peer.say(if wanted {
                 &Message::Interested
             } else {
@@ -228,6 +229,12 @@ impl Swarm {
                     }
                     if let Some(span) = super::hashes::leaves_span(torrent, index) {
                         torrent.hashes.want_leaves(index, span);
+                        // Ahead of the blocks, so that the first of them can be proven when it comes.
+                        if peer.v2 && peer.hash_requests < super::proofs::MAX_OUT {
+                            peer.hash_requests += 1;
+                            peer.say(&Message::HashRequest(span));
+                            torrent.hashes.ask(self.now, span, key);
+                        }
                     }
                     piece
                 }

@@ -191,7 +191,14 @@ impl Swarm {
                 begin,
                 length,
             } => self.block_asked(key, piece, begin, length)?,
-            Message::Unchoke => peer.chokes_us = false,
+            Message::Unchoke => {
+                peer.chokes_us = false;
+                // Where there is room an unchoke answers our interest at once.
+                if peer.wanted && peer.pipeline.delivered() == 0 {
+                    peer.pipeline
+                        .measure(self.now, self.now.since(peer.wanted_at));
+                }
+            }
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::peer::{Fault, Peer};
 use crate::wire::{HashSpan, Message};
 
 /// Hash requests out to one peer.
-const MAX_OUT: u32 = 32;
+pub(super) const MAX_OUT: u32 = 32;
 
 impl Swarm {
     /// Sends the hash requests that nobody answers yet.

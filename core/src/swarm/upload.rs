@@ -83,7 +83,7 @@ impl Swarm {
             }
         }
         loop {
-            while peer.appetite() > 0 {
+            while peer.appetite(self.now) > 0 {
                 let next = if torrent.complete {
                     peer.uploads.pop_loaded()
                 } else {
