@@ -55,13 +55,16 @@ impl Choker {
         let chosen = if candidates.len() <= self.slots {
             candidates.len()
         } else if seeding {
-            // Whoever is in its turn stays; then the impatient; then whoever waits longest.
+            // Whoever is in its turn stays; then the impatient and whoever waits longest; those
+            // that have had their turn come last.
             candidates.sort_by_key(|candidate| {
-                let in_turn = candidate
-                    .unchoked
-                    .is_some_and(|since| now.since(since) < SEED_TURN);
+                let rank = match candidate.unchoked {
+                    Some(since) if now.since(since) < SEED_TURN => 0,
+                    None => 1,
+                    Some(_) => 2,
+                };
                 (
-                    !in_turn,
+                    rank,
                     !candidate.impatient,
                     candidate.changed,
                     candidate.peer,
@@ -159,8 +162,6 @@ mod tests {
                 let is_chosen = chosen.contains(&candidate.peer);
                 if is_chosen != candidate.unchoked.is_some() {
                     candidate.unchoked = is_chosen.then_some(now);
-                    candidate.changed = now;
-                } else if is_chosen {
                     candidate.changed = now;
                 }
             }
