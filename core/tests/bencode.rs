@@ -1,4 +1,5 @@
 //! Bencoding, read and written: the strict rules, the limits, and bytes nobody vouches for.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use headwater_core::bencode::{
     Encoder, ErrorKind, Limits, MAX_DEPTH, Value, decode, decode_prefix,

@@ -1,4 +1,5 @@
 //! Torrents made here have the names that libtorrent gives the same files.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 

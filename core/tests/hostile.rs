@@ -1,4 +1,5 @@
 //! Torrents with bytes changed anywhere: a verdict, never a panic, and what is taken is sound.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 

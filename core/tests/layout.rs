@@ -1,4 +1,5 @@
 //! The map between files, pieces and blocks, against one that goes byte by byte.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use headwater_core::layout::{Arrangement, BLOCK_LENGTH, FileEntry, Layout, LayoutError};
 use headwater_core::rng::Rng;

@@ -1,4 +1,5 @@
 //! Magnet links: read, printed, and refused with a reason.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use headwater_core::ids::{InfoHashV1, InfoHashV2, InfoHashes};
 use headwater_core::metainfo::magnet::{Error, Magnet, parse};

@@ -1,4 +1,5 @@
 //! Hash trees against a naive oracle, and proofs that must fail when a bit is changed.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use headwater_core::hash::{Sha256Digest, sha256};
 use headwater_core::merkle::{BLOCK, ProofError, Shape, Span, Tree, leaves, pad, parent, root_of};

@@ -1,4 +1,5 @@
 //! Torrents as they are found: what is taken, what is refused and with which words.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 
