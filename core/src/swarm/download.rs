@@ -59,13 +59,13 @@ impl Swarm {
         if !bits.set(piece) {
             return Ok(());
         }
-        if bits.is_full() {
+        let is_full = bits.is_full();
+        torrent.availability.add(piece);
+        torrent
+            .picker
+            .recount(piece, torrent.availability.rarity(piece));
+        if is_full {
             self.has_now(key, Has::All);
-        } else {
-            torrent.availability.add(piece);
-            torrent
-                .picker
-                .recount(piece, torrent.availability.rarity(piece));
         }
         Ok(())
     }
