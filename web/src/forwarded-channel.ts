@@ -12,6 +12,7 @@ export class ForwardedChannel {
   readonly #peer: PeerKey;
   readonly #channel: RTCDataChannel;
   readonly #post: Post;
+  #isOpen = false;
 
   constructor(peer: PeerKey, channel: RTCDataChannel, post: Post) {
     this.#peer = peer;
@@ -19,12 +20,13 @@ export class ForwardedChannel {
     this.#post = post;
     channel.binaryType = "arraybuffer";
     channel.bufferedAmountLowThreshold = LOW_BYTES;
-    channel.onopen = () => post({ kind: "channelOpened", peer });
+    channel.onopen = () => this.#open();
     channel.onmessage = (event: MessageEvent<unknown>) => this.#receive(event.data);
     channel.onbufferedamountlow = () => this.#report();
     channel.onclose = () => post({ kind: "channelClosed", peer });
     post({ kind: "channelForwarded", peer });
-    if (channel.readyState === "open") post({ kind: "channelOpened", peer });
+    // Browsers differ in whether an answered channel, open when it comes, still says that it opens.
+    if (channel.readyState === "open") this.#open();
   }
 
   send(bytes: ArrayBuffer | Uint8Array<ArrayBuffer>): void {
@@ -47,6 +49,12 @@ export class ForwardedChannel {
     this.#channel.onbufferedamountlow = null;
     this.#channel.onclose = null;
     this.#channel.close();
+  }
+
+  #open(): void {
+    if (this.#isOpen) return;
+    this.#isOpen = true;
+    this.#post({ kind: "channelOpened", peer: this.#peer });
   }
 
   #receive(data: unknown): void {

@@ -1,0 +1,34 @@
+/** Figures for people. */
+
+const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
+
+/** `1536` → `1.5 KiB`. */
+export function bytes(count: number): string {
+  let value = count;
+  let unit = 0;
+  while (value >= 1024 && unit < UNITS.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  const digits = unit === 0 || value >= 100 ? 0 : 1;
+  return `${value.toFixed(digits)} ${UNITS[unit]}`;
+}
+
+/** Bytes per second; a dash for none. */
+export function rate(perSecond: number): string {
+  return perSecond < 1 ? "–" : `${bytes(perSecond)}/s`;
+}
+
+export function milliseconds(ms: number | null | undefined): string {
+  if (ms === null || ms === undefined) return "–";
+  return ms < 10 ? `${ms.toFixed(1)} ms` : `${Math.round(ms)} ms`;
+}
+
+export function percent(part: number, whole: number): string {
+  return whole === 0 ? "–" : `${Math.floor((100 * part) / whole)} %`;
+}
+
+/** A host name for an address: what of it matters to a reader. */
+export function host(url: string): string {
+  return URL.parse(url)?.host ?? url;
+}
