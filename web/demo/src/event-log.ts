@@ -24,9 +24,8 @@ export class EventLog {
     torrent.on("pieceRefused", ({ piece, peers }) => this.add(`Piece ${piece} was refused; it came from ${peers.join(", ")}`, "bad"));
     torrent.on("contradiction", ({ piece }) => this.add(`The torrent contradicts itself at piece ${piece}; nothing more is fetched`, "bad"));
     torrent.on("trackerState", ({ url, state, message, complete, incomplete }) => {
-      const known = `${complete ?? 0} complete, ${incomplete ?? 0} not`;
       if (state === "connected") this.add(`Tracker ${format.host(url)} answers`);
-      else if (state === "announced") this.replaceOrAdd(`Tracker ${format.host(url)} knows of ${known}`);
+      else if (state === "announced") this.replaceOrAdd(`Tracker ${format.host(url)} knows of ${format.swarm(complete ?? 0, incomplete ?? 0)}`);
       else this.add(`Tracker ${format.host(url)}: ${message ?? state}`, state === "lost" ? "bad" : "");
     });
     torrent.on("error", (error: HeadwaterError) => error.code === "trackerDown" || this.add(error.message, "bad"));

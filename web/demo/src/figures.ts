@@ -26,7 +26,7 @@ export function showTrackers(trackers: readonly TrackerState[]): void {
   const items = trackers.map(({ url, state, complete, incomplete, message }) => {
     const item = make("li", "");
     item.dataset["state"] = state;
-    const counts = complete === undefined ? WORDS[state] : `${complete} complete, ${incomplete ?? 0} not`;
+    const counts = complete === undefined ? WORDS[state] : format.swarm(complete, incomplete ?? 0);
     item.append(make("span", format.host(url), "host"), make("span", counts, "muted small"));
     if (message) item.title = message;
     return item;

@@ -32,3 +32,8 @@ export function percent(part: number, whole: number): string {
 export function host(url: string): string {
   return URL.parse(url)?.host ?? url;
 }
+
+/** What a tracker counts: those with the whole torrent, and those without. */
+export function swarm(complete: number, incomplete: number): string {
+  return `${complete} ${complete === 1 ? "seed" : "seeds"}, ${incomplete} ${incomplete === 1 ? "viewer" : "viewers"}`;
+}
