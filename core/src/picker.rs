@@ -55,6 +55,11 @@ impl Picker {
         self.begun.remove(&piece);
     }
 
+    /// The pieces of which nothing was asked for yet.
+    pub fn fresh(&self) -> impl Iterator<Item = u32> + '_ {
+        self.keys.keys().copied()
+    }
+
     /// Whether nothing is left to ask for.
     pub fn is_empty(&self) -> bool {
         self.fresh.is_empty() && self.begun.is_empty()

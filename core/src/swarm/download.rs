@@ -179,7 +179,7 @@ impl Swarm {
             .values()
             .any(|peer| peer.id.is_some() && !peer.is_seed());
         for piece in pieces {
-            let salt = if is_crowd {
+            let salt = if self.crowded {
                 self.rng.next_u64() as u32
             } else {
                 piece.get()
@@ -191,6 +191,24 @@ impl Swarm {
                 let spans = super::hashes::layer_spans(torrent, part.file);
                 torrent.hashes.want_layer(part.file, spans.into_iter());
             }
+        }
+    }
+
+    /// Somebody who lacks pieces is there, or nobody any more: in a crowd equally rare pieces are
+    /// fetched in an order of our own, for what all fetch in one order nobody can give the others;
+    /// alone among seeds nothing is gained by that.
+    pub(super) fn look_around(&mut self) {
+        let mut named = self.peers.values().filter(|peer| peer.id.is_some());
+        let crowded = named.any(|peer| !peer.is_seed() && !matches!(peer.has, Has::Unread { .. }));
+        if crowded != self.crowded {
+            self.crowded = crowded;
+            let Some(torrent) = &self.torrent else { return };
+            let fresh: Vec<PieceIndex> = torrent
+                .picker
+                .fresh()
+                .filter_map(|piece| torrent.layout().piece(piece))
+                .collect();
+            self.want(&fresh);
         }
     }
 

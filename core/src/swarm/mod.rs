@@ -57,6 +57,8 @@ pub struct Swarm {
     waiting: BTreeSet<ReaderId>,
     now: Instant,
     next_tick: Option<Instant>,
+    /// Whether somebody who lacks pieces is connected.
+    crowded: bool,
     totals: Totals,
 }
 
@@ -115,6 +117,7 @@ impl Swarm {
             waiting: BTreeSet::new(),
             now: Instant::START,
             next_tick: None,
+            crowded: false,
             totals: Totals::default(),
         }
     }
@@ -241,6 +244,7 @@ impl Swarm {
         if self.chokes_due.is_some_and(|due| due <= self.now) {
             self.rechoke();
         }
+        self.look_around();
         self.ask_for_hashes();
         while let Some(key) = self.dirty.pop_first() {
             self.request_blocks(key);
