@@ -173,11 +173,6 @@ impl Swarm {
         let Some(torrent) = &mut self.torrent else {
             return;
         };
-        // Alone among seeds there is nothing to gain from fetching out of order.
-        let is_crowd = self
-            .peers
-            .values()
-            .any(|peer| peer.id.is_some() && !peer.is_seed());
         for piece in pieces {
             let salt = if self.crowded {
                 self.rng.next_u64() as u32
