@@ -12,8 +12,8 @@ use headwater_core::ids::PeerKey;
 /// Most addresses one peer may be reached at.
 const MAX_ADDRESSES: usize = 16;
 
-const BINDING_REQUEST: u16 = 0x0001;
-const BINDING_SUCCESS: u16 = 0x0101;
+pub(super) const BINDING_REQUEST: u16 = 0x0001;
+pub(super) const BINDING_SUCCESS: u16 = 0x0101;
 const BINDING_ERROR: u16 = 0x0111;
 const MAGIC_COOKIE: [u8; 4] = 0x2112_a442_u32.to_be_bytes();
 const ATTRIBUTE_USERNAME: u16 = 0x0006;
@@ -85,7 +85,7 @@ impl Mux {
 }
 
 /// The STUN message type, if this is STUN (RFC 8489 §5, RFC 7983 for the first byte).
-fn stun_type(datagram: &[u8]) -> Option<u16> {
+pub(super) fn stun_type(datagram: &[u8]) -> Option<u16> {
     let header = datagram.get(..STUN_HEADER)?;
     (header[0] < 4 && header[4..8] == MAGIC_COOKIE)
         .then(|| u16::from_be_bytes([header[0], header[1]]))

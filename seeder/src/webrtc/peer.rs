@@ -21,6 +21,7 @@ use rtc::sansio::Protocol;
 use rtc::shared::{TaggedBytesMut, TransportContext, TransportProtocol};
 
 use super::cap::SendCap;
+use super::mux::{BINDING_REQUEST, BINDING_SUCCESS, stun_type};
 use super::sdp::Description;
 use super::{Error, MAX_MESSAGE};
 
@@ -38,8 +39,10 @@ const KEEPALIVE: Duration = Duration::from_secs(2);
 const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 /// Checks per candidate pair before it counts as failed.
 const MAX_CHECKS: u16 = 200;
+/// Longest connectivity check kept to be seen again, in bytes.
+const MAX_CHECK: usize = 512;
 /// SCTP packets on loopback: what fits a browser's 2,048-byte DTLS buffer.
-const LOOPBACK_SCTP_MTU: u32 = 1191;
+const LOOPBACK_SCTP_MTU: u32 = 1900;
 
 /// What a connection's stack told us.
 #[derive(Debug)]
@@ -63,6 +66,10 @@ pub(super) struct Peer {
     connection: Box<RTCPeerConnection>,
     local: SocketAddr,
     channel: Option<RTCDataChannelId>,
+    /// ICE has found its way.
+    is_connected: bool,
+    /// The remote's latest connectivity check, until ICE has found its way.
+    last_check: Option<(SocketAddr, Box<[u8]>)>,
     is_open: bool,
     is_closed: bool,
     extra_channels: usize,
@@ -110,6 +117,8 @@ impl Peer {
             connection: Box::new(connection),
             local: shared.advertised,
             channel: None,
+            is_connected: false,
+            last_check: None,
             is_open: false,
             is_closed: false,
             extra_channels: 0,
@@ -170,6 +179,32 @@ impl Peer {
     /// Takes one datagram from the wire.
     pub(super) fn handle_datagram(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
         self.wire_received += datagram.len() as u64;
+        self.feed(now, from, datagram);
+        if !self.is_connected {
+            self.repeat_check(now, from, datagram);
+        }
+    }
+
+    /// Lets the stack see a remote's check again once its own check has succeeded.
+    ///
+    /// RFC 8445 §7.3.1.5 nominates a pair when the check triggered by the nominating request
+    /// succeeds. The stack forgets that request and waits for the next, a round of the remote's
+    /// pacing later: 50 ms with Chromium.
+    fn repeat_check(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
+        match stun_type(datagram) {
+            Some(BINDING_REQUEST) if datagram.len() <= MAX_CHECK => {
+                self.last_check = Some((from, datagram.into()));
+            }
+            Some(BINDING_SUCCESS) => {
+                if let Some((from, check)) = self.last_check.take() {
+                    self.feed(now, from, &check);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn feed(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
         // The stack reports what it makes of a stranger's bytes; it is no fault of ours.
         let _ = self.connection.handle_read(TaggedBytesMut {
             now,
@@ -230,6 +265,13 @@ impl Peer {
                 RTCDataChannelEvent::OnClose(channel) | RTCDataChannelEvent::OnError(channel),
             ) if Some(channel) == self.channel => self.closed("closed by the remote"),
             RTCPeerConnectionEvent::OnIceConnectionStateChangeEvent(
+                RTCIceConnectionState::Connected,
+            ) => {
+                self.is_connected = true;
+                self.last_check = None;
+                None
+            }
+            RTCPeerConnectionEvent::OnIceConnectionStateChangeEvent(
                 RTCIceConnectionState::Failed | RTCIceConnectionState::Closed,
             ) => self.closed("the remote cannot be reached any more"),
             _ => None,
@@ -264,13 +306,15 @@ impl Peer {
         [stack, setup].into_iter().flatten().min()
     }
 
-    /// Bytes the channel takes now. The cap is soft by one message, or it would cut messages.
+    /// Bytes the channel takes now: none, or at least one longest message, lest the cap cut
+    /// messages into crumbs.
     pub(super) fn room(&self) -> usize {
         let free = self.cap.bytes().saturating_sub(self.cap.unacknowledged());
-        match free {
-            _ if !self.is_open || self.is_closed => 0,
-            0 => 0,
-            free => free.max(MAX_MESSAGE),
+        let is_open = self.is_open && !self.is_closed;
+        if is_open && free >= MAX_MESSAGE {
+            free
+        } else {
+            0
         }
     }
 
