@@ -216,5 +216,5 @@ fn hashes(info: &[u8], is_v1: bool, is_v2: bool) -> InfoHashes {
 
 /// Whether nothing is left of a name that is made safe.
 fn is_no_name(name: &[u8]) -> bool {
-    matches!(name, b"" | b"." | b"..") || name.iter().all(|byte| matches!(byte, b'/' | b'\\'))
+    matches!(name, b"" | b"." | b".." | [0, ..]) || name.iter().all(|b| matches!(b, b'/' | b'\\'))
 }
