@@ -155,24 +155,20 @@ export class Connections {
 /**
  * Resolves when the local description is as complete as it is worth waiting for.
  *
- * All candidates; or, where ICE servers may be slow or gone, those of the first second, if any.
+ * Without ICE servers, when no candidate has come for a moment: all there will be come at once, but
+ * Chromium takes 120 ms to say so. With servers, when all have come, or after a second if any has.
  */
 function gathered(pc: RTCPeerConnection, hasServers: boolean): Promise<void> {
   const { promise, resolve } = withResolvers();
-  const patience = setTimeout(onPatience, hasServers ? SERVER_PATIENCE_MS : HOST_PATIENCE_MS);
   const limit = setTimeout(resolve, GATHERING_LIMIT_MS);
-  let isImpatient = false;
-  let hasCandidate = false;
+  const began = performance.now();
+  let quiet: ReturnType<typeof setTimeout> | undefined;
 
-  function onPatience(): void {
-    isImpatient = true;
-    if (hasCandidate) resolve();
-  }
   function onCandidate({ candidate }: RTCPeerConnectionIceEvent): void {
     // A null or empty candidate ends the list.
     if (!candidate?.candidate) return resolve();
-    hasCandidate = true;
-    if (isImpatient) resolve();
+    clearTimeout(quiet);
+    quiet = setTimeout(resolve, hasServers ? Math.max(0, began + SERVER_PATIENCE_MS - performance.now()) : QUIET_MS);
   }
   function onState(): void {
     if (pc.iceGatheringState === "complete" || pc.signalingState === "closed") resolve();
@@ -181,7 +177,7 @@ function gathered(pc: RTCPeerConnection, hasServers: boolean): Promise<void> {
   pc.addEventListener("icegatheringstatechange", onState);
   onState();
   return promise.finally(() => {
-    clearTimeout(patience);
+    clearTimeout(quiet);
     clearTimeout(limit);
     pc.removeEventListener("icecandidate", onCandidate);
     pc.removeEventListener("icegatheringstatechange", onState);
@@ -194,11 +190,11 @@ function withResolvers(): { promise: Promise<void>; resolve: () => void } {
   return { promise, resolve };
 }
 
-/** Wait for STUN and TURN servers, once a host candidate is there. */
+/** Wait for what STUN and TURN servers add. */
 const SERVER_PATIENCE_MS = 1_000;
 
-/** Wait for host candidates alone; browsers need a few milliseconds. */
-const HOST_PATIENCE_MS = 2_000;
+/** Wait for one more candidate of this machine's own; they come within a few milliseconds. */
+const QUIET_MS = 20;
 
 /** Wait for a first candidate: a relay-only page may need it. */
 const GATHERING_LIMIT_MS = 10_000;

@@ -107,13 +107,17 @@ async function register(container: ServiceWorkerContainer, url: URL, scope: URL)
   const existing = await container.getRegistration(location.href);
   const script = existing && (existing.active ?? existing.waiting ?? existing.installing)?.scriptURL;
   // A site's own service worker is not replaced: it may have imported ours.
-  if (existing?.scope === scope.href && script !== url.href) return existing;
+  if (existing?.scope === scope.href && script && fileName(new URL(script)) !== fileName(url)) return existing;
   try {
     return await container.register(url, { scope: scope.href, updateViaCache: "none" });
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new HeadwaterError("serviceWorkerFailed", `The service worker ${url.href} was not registered: ${reason}`, { cause });
   }
+}
+
+function fileName({ pathname }: URL): string {
+  return pathname.slice(pathname.lastIndexOf("/") + 1);
 }
 
 async function activated(registration: ServiceWorkerRegistration): Promise<void> {

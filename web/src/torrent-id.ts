@@ -10,7 +10,7 @@ export function toSource(id: TorrentId): Source | Promise<Source> {
   if (typeof id === "string") return fromText(id.trim());
   if (id instanceof URL) return fromText(id.href);
   if (id instanceof ArrayBuffer) return { kind: "metainfo", bytes: new Uint8Array(id.slice(0)) };
-  if (ArrayBuffer.isView(id)) return { kind: "metainfo", bytes: new Uint8Array(id) };
+  if (ArrayBuffer.isView(id)) return { kind: "metainfo", bytes: new Uint8Array(id.buffer, id.byteOffset, id.byteLength).slice() };
   if (id instanceof Blob) return id.arrayBuffer().then((bytes) => ({ kind: "metainfo", bytes: new Uint8Array(bytes) }));
   throw new HeadwaterError("badTorrentId", "This is no torrent: neither text nor bytes.");
 }
