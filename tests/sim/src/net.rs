@@ -157,12 +157,13 @@ impl Sim {
 
     /// Adds a seeder of `film`.
     pub fn seeder(&mut self, film: &Film, link: Link) -> NodeId {
-        self.add(
-            Source::Complete(Box::new(film.metainfo.clone())),
-            Some(film.clone()),
-            link,
-            |_| {},
-        )
+        self.seeder_with(film, link, |_| {})
+    }
+
+    /// The same, with other numbers.
+    pub fn seeder_with(&mut self, film: &Film, link: Link, set: impl Fn(&mut Config)) -> NodeId {
+        let source = Source::Complete(Box::new(film.metainfo.clone()));
+        self.add(source, Some(film.clone()), link, set)
     }
 
     /// Adds a viewer that has the torrent file.
