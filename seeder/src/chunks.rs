@@ -47,13 +47,19 @@ pub struct Loaded {
 /// The chunks read last, and the reads under way.
 #[derive(Debug)]
 pub struct Chunks {
-    storages: Vec<Arc<Storage>>,
     /// Used least lately first.
     kept: VecDeque<(Place, Bytes)>,
-    waiting: BTreeMap<Place, Vec<Block>>,
+    waiting: BTreeMap<Place, Waiting>,
     queue: VecDeque<Place>,
     reads: usize,
     done: mpsc::UnboundedSender<Read>,
+}
+
+/// Those who wait for a read.
+#[derive(Debug)]
+struct Waiting {
+    storage: Arc<Storage>,
+    blocks: Vec<(Block, Range<u64>)>,
 }
 
 /// A run of a torrent's byte space that is read at once.
@@ -65,13 +71,12 @@ struct Place {
 }
 
 impl Chunks {
-    /// Chunks of these torrents; what has been read comes out of the receiver, for [`finish`](Self::finish).
-    pub fn new(storages: Vec<Arc<Storage>>) -> (Self, mpsc::UnboundedReceiver<Read>) {
+    /// None yet; what has been read comes out of the receiver, for [`finish`](Self::finish).
+    pub fn new() -> (Self, mpsc::UnboundedReceiver<Read>) {
         let (done, reads) = mpsc::unbounded_channel();
         let (kept, waiting, queue) = Default::default();
         (
             Self {
-                storages,
                 kept,
                 waiting,
                 queue,
@@ -83,8 +88,13 @@ impl Chunks {
     }
 
     /// The block, if its chunk is in memory; otherwise it comes later, through [`finish`](Self::finish).
-    pub fn block(&mut self, torrent: TorrentNumber, block: Block) -> Option<Bytes> {
-        let layout = self.storages[torrent].layout();
+    pub fn block(
+        &mut self,
+        torrent: TorrentNumber,
+        storage: &Arc<Storage>,
+        block: Block,
+    ) -> Option<Bytes> {
+        let layout = storage.layout();
         let start = layout.piece_start(block.piece) + u64::from(block.begin);
         let range = start..start + u64::from(block.length);
         let place = Place::around(torrent, &range, layout.length());
@@ -94,36 +104,33 @@ impl Chunks {
             self.kept.push_back(found);
             return Some(bytes);
         }
-        let waiting = self.waiting.entry(place).or_default();
-        waiting.push(block);
-        if waiting.len() == 1 {
+        let waiting = self.waiting.entry(place).or_insert_with(|| {
             self.queue.push_back(place);
-            self.read_next();
-        }
+            Waiting {
+                storage: Arc::clone(storage),
+                blocks: Vec::new(),
+            }
+        });
+        waiting.blocks.push((block, range));
+        self.read_next();
         None
     }
 
     /// Keeps what was read, and answers those who waited for it.
-    pub fn finish(&mut self, read: Read) -> Vec<Loaded> {
+    pub fn finish(&mut self, Read { place, bytes }: Read) -> Vec<Loaded> {
         self.reads -= 1;
+        let waited = self.waiting.remove(&place);
         self.read_next();
-        let Read { place, bytes } = read;
-        let layout = self.storages[place.torrent].layout();
-        let waited = self.waiting.remove(&place).unwrap_or_default();
-        let answers = waited.into_iter().map(|block| {
-            let start = layout.piece_start(block.piece) + u64::from(block.begin);
-            let range = start..start + u64::from(block.length);
-            let bytes = bytes
-                .as_ref()
-                .map(|bytes| place.cut(bytes, &range))
-                .map_err(io::Error::to_string);
-            Loaded {
-                torrent: place.torrent,
-                block,
-                bytes,
-            }
-        });
-        let answers = answers.collect();
+        let blocks = waited.map(|waited| waited.blocks).unwrap_or_default();
+        let answer = |(block, range)| Loaded {
+            torrent: place.torrent,
+            block,
+            bytes: match &bytes {
+                Ok(bytes) => Ok(place.cut(bytes, &range)),
+                Err(e) => Err(e.to_string()),
+            },
+        };
+        let answers = blocks.into_iter().map(answer).collect();
         if let Ok(bytes) = bytes {
             if self.kept.len() >= MAX_KEPT {
                 self.kept.pop_front();
@@ -138,8 +145,11 @@ impl Chunks {
             let Some(place) = self.queue.pop_front() else {
                 return;
             };
+            let Some(waiting) = self.waiting.get(&place) else {
+                continue;
+            };
             self.reads += 1;
-            let storage = Arc::clone(&self.storages[place.torrent]);
+            let storage = Arc::clone(&waiting.storage);
             let done = self.done.clone();
             tokio::task::spawn_blocking(move || {
                 let bytes = storage.read(place.start..place.end).map(Bytes::from);

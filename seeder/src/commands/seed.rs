@@ -234,7 +234,7 @@ fn drive(
             name: metainfo.name().to_owned(),
             swarm: Swarm::new(config, swarm::Source::Complete(Box::new(metainfo))),
             tracker: Client::new(client, since(started)),
-            storage: made.storage,
+            storage: Some(made.storage),
         }
     };
     Ok(made.into_iter().enumerate().map(torrent).collect())

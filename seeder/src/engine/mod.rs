@@ -3,6 +3,8 @@
 //! One task owns it all; nothing in it waits for a disk or a lock. It decides nothing about the
 //! protocol: what to send to whom is the core's affair.
 
+mod readers;
+
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
@@ -26,6 +28,9 @@ use crate::sockets::{SocketEvent, SocketKey, Sockets};
 use crate::storage::Storage;
 use crate::webrtc::{self, Endpoint, EndpointEvent};
 
+use readers::{Command, Readers};
+pub use readers::{Handle, Reader};
+
 /// How long peers may take to hear that we go.
 const FAREWELL: std::time::Duration = std::time::Duration::from_millis(300);
 
@@ -44,8 +49,8 @@ pub struct Torrent {
     pub swarm: Swarm,
     /// Its tracker client; its key space is [`key_space`] of this torrent's number.
     pub tracker: Client,
-    /// Its bytes.
-    pub storage: Arc<Storage>,
+    /// Its bytes, if the swarm was told that we have them all; otherwise they are fetched as they are read.
+    pub storage: Option<Arc<Storage>>,
 }
 
 /// The driver.
@@ -58,6 +63,9 @@ pub struct Engine {
     reads: mpsc::UnboundedReceiver<Read>,
     hashed: mpsc::UnboundedSender<HashedAgain>,
     hashes: mpsc::UnboundedReceiver<HashedAgain>,
+    handle: Handle,
+    commands: mpsc::UnboundedReceiver<Command>,
+    readers: Readers,
     sockets: Sockets,
     socket_events: mpsc::Receiver<(SocketKey, SocketEvent)>,
     bucket: Option<Bucket>,
@@ -101,9 +109,9 @@ impl Engine {
         torrents: Vec<Torrent>,
         upload_limit: Option<u64>,
     ) -> Self {
-        let (chunks, reads) =
-            Chunks::new(torrents.iter().map(|t| Arc::clone(&t.storage)).collect());
+        let (chunks, reads) = Chunks::new();
         let (hashed, hashes) = mpsc::unbounded_channel();
+        let (handle, commands) = Handle::new();
         let (sockets, socket_events) = Sockets::new();
         Self {
             started,
@@ -113,6 +121,9 @@ impl Engine {
             reads,
             hashed,
             hashes,
+            handle,
+            commands,
+            readers: Readers::default(),
             sockets,
             socket_events,
             bucket: upload_limit.map(|rate| Bucket::new(rate, since(started))),
@@ -140,6 +151,7 @@ impl Engine {
                 () = self.endpoint.drive() => {}
                 Some(read) = self.reads.recv() => self.finish_reads(read),
                 Some(hashed) = self.hashes.recv() => self.finish_leaves(hashed),
+                Some(command) = self.commands.recv() => self.obey(command),
                 Some((key, event)) = self.socket_events.recv() => self.on_socket(key, event),
                 _ = ticks.tick() => {
                     tell(self.figures());
@@ -150,6 +162,11 @@ impl Engine {
             self.time_out();
         }
         self.say_goodbye().await;
+    }
+
+    /// A hand for other tasks to read by.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
     }
 
     /// What [`run`](Self::run) tells.
@@ -253,10 +270,17 @@ impl Engine {
                 swarm::Output::Send(peer, bytes) => self.send(now, peer, bytes),
                 swarm::Output::Load(block) => {
                     self.requests += 1;
-                    if let Some(bytes) = self.chunks.block(number, block) {
-                        self.torrents[number]
+                    let torrent = &mut self.torrents[number];
+                    let storage = torrent.storage.as_ref();
+                    match storage.map(|storage| self.chunks.block(number, storage, block)) {
+                        Some(Some(bytes)) => torrent
                             .swarm
-                            .handle_input(now, swarm::Input::Loaded(block, bytes));
+                            .handle_input(now, swarm::Input::Loaded(block, bytes)),
+                        // It comes when it is read.
+                        Some(None) => {}
+                        None => torrent
+                            .swarm
+                            .handle_input(now, swarm::Input::LoadFailed(block)),
                     }
                 }
                 swarm::Output::LoadLeaves(piece) => self.load_leaves(now, number, piece),
@@ -269,10 +293,15 @@ impl Engine {
                         .tracker
                         .handle_input(now, client::Input::Closed(peer));
                 }
-                swarm::Output::Event(event) => debug!(torrent = self.torrents[number].name, ?event),
-                swarm::Output::Data { .. } | swarm::Output::Ended(_) => {
-                    debug_assert!(false, "nobody reads from a swarm that has all");
+                swarm::Output::Event(event) => {
+                    let torrent = &self.torrents[number];
+                    debug!(torrent = torrent.name, ?event);
+                    if event == swarm::Event::Metadata {
+                        self.readers.known(number, &torrent.swarm);
+                    }
                 }
+                swarm::Output::Data { reader, bytes, .. } => self.readers.data(reader, bytes),
+                swarm::Output::Ended(reader) => self.readers.ended(reader),
             }
         }
         busy
@@ -383,6 +412,13 @@ impl Engine {
         }
     }
 
+    fn obey(&mut self, command: Command) {
+        let now = self.now();
+        if let Some(torrent) = self.torrents.get_mut(command.torrent()) {
+            self.readers.obey(now, &mut torrent.swarm, command);
+        }
+    }
+
     fn send(&mut self, now: Instant, peer: PeerKey, bytes: Bytes) {
         self.sent += bytes.len() as u64;
         let Some(bucket) = &mut self.bucket else {
@@ -443,19 +479,25 @@ impl Engine {
 
     fn load_leaves(&mut self, now: Instant, number: TorrentNumber, piece: PieceIndex) {
         let torrent = &mut self.torrents[number];
-        if let Some(leaves) = torrent.storage.leaves_in_memory(piece) {
-            let leaves = leaves.to_vec();
-            return torrent
-                .swarm
-                .handle_input(now, swarm::Input::LeavesLoaded(piece, leaves));
+        let storage = torrent.storage.as_ref();
+        let in_memory = storage.and_then(|storage| storage.leaves_in_memory(piece));
+        match (in_memory, storage) {
+            (None, Some(storage)) => {
+                let storage = Arc::clone(storage);
+                let hashed = self.hashed.clone();
+                tokio::task::spawn_blocking(move || {
+                    let leaves = storage.leaves(piece).unwrap_or_default();
+                    // Nobody listens any more when the engine is gone.
+                    let _ = hashed.send((number, piece, leaves));
+                });
+            }
+            (leaves, _) => {
+                let leaves = leaves.unwrap_or_default().to_vec();
+                torrent
+                    .swarm
+                    .handle_input(now, swarm::Input::LeavesLoaded(piece, leaves));
+            }
         }
-        let storage = Arc::clone(&torrent.storage);
-        let hashed = self.hashed.clone();
-        tokio::task::spawn_blocking(move || {
-            let leaves = storage.leaves(piece).unwrap_or_default();
-            // Nobody listens any more when the engine is gone.
-            let _ = hashed.send((number, piece, leaves));
-        });
     }
 
     fn finish_leaves(&mut self, (number, piece, leaves): HashedAgain) {
@@ -499,7 +541,7 @@ impl Engine {
             let progress = client::Input::Progress {
                 uploaded: stats.sent,
                 downloaded: stats.received,
-                left: Some(0),
+                left: torrent.storage.is_some().then_some(0),
             };
             torrent.tracker.handle_input(now, progress);
         }

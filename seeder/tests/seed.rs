@@ -1,0 +1,303 @@
+//! `headwater seed`, and a viewer of our own that joins it over real WebRTC.
+
+mod support;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, UdpSocket};
+use std::ops::Range;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use headwater::engine::{Engine, Torrent, key_space, since};
+use headwater::webrtc::{Endpoint, EndpointConfig};
+use headwater_core::ids::PeerId;
+use headwater_core::metainfo::Magnet;
+use headwater_core::swarm::{self, Swarm};
+use headwater_core::tracker::client::{Client, ClientConfig};
+use serde_json::Value;
+use support::{Folder, PATIENCE, assert_refused, bytes, headwater, request};
+
+/// The command, seeding.
+struct Seeder {
+    child: Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+    ready: Value,
+}
+
+impl Seeder {
+    fn start(folder: &Folder, args: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_headwater"))
+            .args(["seed", "--json", "--listen", "127.0.0.1:0"])
+            .args(args)
+            .current_dir(&folder.0)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the command runs");
+        let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let ready = lines.next().expect("a line").expect("UTF-8");
+        Self {
+            child,
+            lines,
+            ready: serde_json::from_str(&ready).expect("JSON"),
+        }
+    }
+
+    fn says(&self, key: &str) -> &str {
+        self.ready[key].as_str().expect("text")
+    }
+
+    /// The first line of figures of which `test` holds.
+    fn figures(&mut self, test: impl Fn(&Value) -> bool) -> Value {
+        let lines = self.lines.by_ref().take(PATIENCE.as_secs() as usize);
+        let mut figures =
+            lines.map(|line| serde_json::from_str(&line.expect("UTF-8")).expect("JSON"));
+        figures.find(|line| test(line)).expect("such a line")
+    }
+
+    fn interrupt(&mut self) -> std::process::ExitStatus {
+        let kill = Command::new("kill")
+            .args(["-INT", &self.child.id().to_string()])
+            .status();
+        assert!(kill.expect("kill").success());
+        self.child.wait().expect("its end")
+    }
+}
+
+impl Drop for Seeder {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Joins by magnet link alone, and reads a range of a file to its end.
+fn view(magnet: &str, file: usize, range: Range<u64>) -> Vec<u8> {
+    let magnet = Magnet::parse(magnet).expect("a magnet");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("runtime");
+    runtime.block_on(async {
+        let started = Instant::now();
+        let peer_id = PeerId(*b"-HW0100-viewerviewer");
+        let tracker = ClientConfig {
+            peer_id,
+            swarm: magnet.hashes.announced(),
+            trackers: magnet.trackers.clone(),
+            offers_wanted: 4,
+            key_space: key_space(0),
+            seed: 1,
+            max_connections: 8,
+        };
+        let torrent = Torrent {
+            name: "viewed".to_owned(),
+            swarm: Swarm::new(
+                swarm::Config::new(peer_id, 1),
+                swarm::Source::Magnet(Box::new(magnet)),
+            ),
+            tracker: Client::new(tracker, since(started)),
+            storage: None,
+        };
+        let endpoint = Endpoint::bind(EndpointConfig::default()).expect("a port");
+        let mut engine = Engine::new(started, endpoint, vec![torrent], None);
+        let handle = engine.handle();
+        let mut all = Vec::new();
+        let read = async {
+            let metainfo = handle.metainfo(0).await.expect("metadata");
+            let (file, _) = metainfo
+                .layout()
+                .content_files()
+                .nth(file)
+                .expect("the file");
+            let mut reader = handle.read(0, file, range);
+            while let Some(bytes) = reader.next(1 << 20).await {
+                all.extend_from_slice(&bytes);
+            }
+        };
+        let read = async { tokio::time::timeout(PATIENCE, read).await.expect("in time") };
+        engine.run(read, |_| {}).await;
+        all
+    })
+}
+
+#[test]
+fn a_viewer_gets_the_film_by_its_magnet_link_in_each_version() {
+    for version in [&[][..], &["--v1"], &["--v2"]] {
+        let folder = Folder::new();
+        folder.file("film.mp4", 3_000_001);
+        let mut seeder = Seeder::start(&folder, &[&["film.mp4"][..], version].concat());
+        let seen = view(seeder.says("magnet"), 0, 0..3_000_001);
+        assert!(
+            seen == bytes(3_000_001),
+            "{version:?}: {} bytes",
+            seen.len()
+        );
+        let figures = seeder.figures(|line| line["sent"]["webrtc"].as_u64() > Some(3_000_000));
+        assert!(figures["requests"].as_u64() >= Some(184), "{figures}");
+    }
+}
+
+#[test]
+fn a_viewer_gets_any_part_of_any_file_of_a_folder() {
+    let folder = Folder::new();
+    folder.file("set/a", 16_385);
+    folder.file("set/b", 700_000);
+    folder.file("set/c", 1);
+    let seeder = Seeder::start(&folder, &["set"]);
+    assert!(view(seeder.says("magnet"), 1, 123_456..654_321) == bytes(700_000)[123_456..654_321]);
+    assert!(view(seeder.says("magnet"), 2, 0..1) == bytes(1));
+}
+
+#[test]
+fn several_paths_are_several_torrents_on_one_port() {
+    let folder = Folder::new();
+    folder.file("a.mp4", 100_000);
+    folder.file("b.mp4", 200_000);
+    let seeder = Seeder::start(&folder, &["a.mp4", "b.mp4"]);
+    for (number, length) in [(0, 100_000), (1, 200_000)] {
+        let magnet = seeder.ready["torrents"][number]["magnet"]
+            .as_str()
+            .expect("text");
+        assert!(view(magnet, 0, 0..length as u64) == bytes(length));
+    }
+}
+
+#[test]
+fn an_existing_torrent_is_seeded_once_the_files_prove_right() {
+    let folder = Folder::new();
+    let film = folder.file("film.mp4", 500_000);
+    assert!(
+        headwater(&folder, &["create", "film.mp4", "-o", "film.torrent"])
+            .status
+            .success()
+    );
+    let seeder = Seeder::start(
+        &folder,
+        &[
+            "film.mp4",
+            "--torrent",
+            "film.torrent",
+            "--out",
+            "again.torrent",
+        ],
+    );
+    assert!(view(seeder.says("magnet"), 0, 0..500_000) == bytes(500_000));
+    drop(seeder);
+
+    let mut wrong = bytes(500_000);
+    wrong[400_000] ^= 1;
+    fs::write(&film, wrong).expect("write");
+    let args = [
+        "seed",
+        "film.mp4",
+        "--torrent",
+        "film.torrent",
+        "--listen",
+        "127.0.0.1:0",
+    ];
+    assert_refused(
+        &headwater(&folder, &args),
+        1,
+        "is not what film.torrent was made from",
+    );
+    fs::write(&film, bytes(499_999)).expect("write");
+    assert_refused(
+        &headwater(&folder, &args),
+        1,
+        "has 499999 bytes, the torrent says 500000",
+    );
+}
+
+#[test]
+fn a_port_in_use_is_said_before_anything_is_hashed() {
+    let folder = Folder::new();
+    folder.file("film.mp4", 1_000);
+    let tcp = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = tcp.local_addr().expect("its address").to_string();
+    assert_refused(
+        &headwater(&folder, &["seed", "film.mp4", "--listen", &taken]),
+        1,
+        "is in use",
+    );
+    let udp = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let taken = udp.local_addr().expect("its address").to_string();
+    let args = [
+        "seed",
+        "film.mp4",
+        "--listen",
+        "127.0.0.1:0",
+        "--webrtc",
+        &taken,
+    ];
+    assert_refused(&headwater(&folder, &args), 1, "is in use");
+}
+
+#[test]
+fn a_tracker_that_is_down_stops_nobody() {
+    let folder = Folder::new();
+    folder.file("film.mp4", 50_000);
+    let seeder = Seeder::start(
+        &folder,
+        &["film.mp4", "--tracker", "ws://127.0.0.1:9/announce"],
+    );
+    assert!(view(seeder.says("magnet"), 0, 0..50_000) == bytes(50_000));
+}
+
+#[test]
+fn an_interrupted_seeder_ends_well_and_leaves_nothing() {
+    let folder = Folder::new();
+    folder.file("film.mp4", 50_000);
+    let mut seeder = Seeder::start(&folder, &["film.mp4"]);
+    seeder.figures(|_| true);
+    assert!(seeder.interrupt().success());
+    assert_eq!(folder.listing(), ["film.mp4"]);
+}
+
+#[test]
+fn the_first_line_leads_to_page_torrent_and_config() {
+    let folder = Folder::new();
+    folder.file("my film.mp4", 50_000);
+    let seeder = Seeder::start(&folder, &["my film.mp4"]);
+    let site = seeder
+        .says("page")
+        .split("/#")
+        .next()
+        .expect("a site")
+        .to_owned();
+    let address = site
+        .trim_start_matches("http://")
+        .parse()
+        .expect("an address");
+    let path = seeder.says("torrent").trim_start_matches(&site).to_owned();
+    let torrent = request(address, "GET", &path, &[]);
+    let torrent = headwater_core::metainfo::parse(&torrent.body).expect("a torrent");
+    assert_eq!(
+        torrent
+            .info_hashes()
+            .v1()
+            .map(|hash| hash.to_hex())
+            .as_deref(),
+        Some(seeder.says("info_hash_v1"))
+    );
+    assert_eq!(
+        torrent.trackers(),
+        [format!("ws{}/announce", site.trim_start_matches("http"))]
+    );
+    let config: Value =
+        serde_json::from_slice(&request(address, "GET", "/config.json", &[]).body).expect("JSON");
+    assert_eq!(config["magnet"], seeder.ready["magnet"]);
+    assert!(request(address, "GET", "/files/my%20film.mp4", &[]).body == bytes(50_000));
+}
+
+#[test]
+fn an_upload_limit_holds() {
+    let folder = Folder::new();
+    folder.file("film.mp4", 3_000_000);
+    let seeder = Seeder::start(&folder, &["film.mp4", "--upload-limit", "1MB"]);
+    let begun = Instant::now();
+    assert!(view(seeder.says("magnet"), 0, 0..3_000_000) == bytes(3_000_000));
+    let seconds = begun.elapsed().as_secs_f64();
+    // The bucket starts full, with a tenth of a second's worth.
+    assert!(seconds > 2.7, "{seconds:.1} s");
+}
