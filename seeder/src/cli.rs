@@ -1,6 +1,6 @@
 //! The flags, as a person types them. What they mean together is for [`crate::config`].
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -29,6 +29,8 @@ pub struct Cli {
 pub enum Command {
     /// Hash files, track them, seed them over WebRTC and serve the page that plays them
     Seed(SeedArgs),
+    /// Run the tracker alone
+    Track(TrackArgs),
     /// Make a .torrent file
     Create(CreateArgs),
     /// Show what a .torrent file or a magnet link says
@@ -162,7 +164,15 @@ pub struct TrackArgs {
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
 
-    /// Print JSON lines: one when ready
+    /// Let only pages of this origin connect, e.g. https://films.example (repeatable; default: all)
+    #[arg(long = "origin", value_name = "URL")]
+    pub origins: Vec<String>,
+
+    /// Believe what this proxy says of addresses (X-Forwarded-For; repeatable)
+    #[arg(long = "proxy", value_name = "IP")]
+    pub proxies: Vec<IpAddr>,
+
+    /// Print one JSON line when ready
     #[arg(long)]
     pub json: bool,
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 
-use crate::cli::{CreateArgs, MakeArgs, SeedArgs};
+use crate::cli::{CreateArgs, MakeArgs, SeedArgs, TrackArgs};
 use crate::error::{Error, Result};
 
 /// Shortest piece: a block.
@@ -100,6 +100,35 @@ pub struct Seed {
     pub quiet: bool,
 }
 
+/// `headwater track`, checked.
+#[derive(Clone, Debug)]
+pub struct Track {
+    /// HTTP.
+    pub listen: SocketAddr,
+    /// Pages that may connect, as browsers write origins; all if empty.
+    pub origins: Vec<String>,
+    /// Proxies that are believed.
+    pub proxies: Vec<IpAddr>,
+    /// One JSON line instead of words.
+    pub json: bool,
+}
+
+impl Track {
+    /// Checks the flags.
+    pub fn new(args: TrackArgs) -> Result<Self> {
+        let origins = args
+            .origins
+            .iter()
+            .map(|origin| checked_site(origin, "an origin"));
+        Ok(Self {
+            listen: args.listen,
+            origins: origins.collect::<Result<_>>()?,
+            proxies: args.proxies,
+            json: args.json,
+        })
+    }
+}
+
 impl Create {
     /// Checks the flags.
     pub fn new(args: CreateArgs) -> Result<Self> {
@@ -142,7 +171,10 @@ impl Seed {
                     .to_owned(),
             ));
         }
-        let url = args.url.map(|url| checked_site(&url)).transpose()?;
+        let url = args
+            .url
+            .map(|url| checked_site(&url, "--url"))
+            .transpose()?;
         let webrtc = args.webrtc.unwrap_or(SocketAddr::new(args.listen.ip(), 0));
         Ok(Self {
             paths: args.paths,
@@ -245,8 +277,8 @@ fn checked_piece_length(length: u64) -> Result<u32> {
     })
 }
 
-fn checked_site(url: &str) -> Result<String> {
-    check_url(url, &["http", "https"], "--url")?;
+fn checked_site(url: &str, what: &str) -> Result<String> {
+    check_url(url, &["http", "https"], what)?;
     Ok(url.trim_end_matches('/').to_owned())
 }
 

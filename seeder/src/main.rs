@@ -1,5 +1,6 @@
 //! The `headwater` command.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -26,6 +27,7 @@ fn run(command: Command) -> Result<()> {
         Command::Create(args) => commands::create::run(&config::Create::new(args)?),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Seed(args) => commands::seed::run(&config::Seed::new(args)?),
+        Command::Track(args) => commands::track::run(&config::Track::new(args)?),
     }
 }
 
@@ -40,6 +42,7 @@ fn log_to_stderr(verbose: u8) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .without_time()
         .init();

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::Router;
 use headwater_core::ids::PeerId;
 use headwater_core::metainfo::Metainfo;
 use headwater_core::rng::Rng;
@@ -13,6 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 use tracing::warn;
 
 use super::inspect::magnet_of;
+use super::track;
 use crate::config::{Seed, is_websocket, site_of, tracker_of};
 use crate::engine::{Engine, Torrent, key_space, since};
 use crate::error::{Error, Result};
@@ -20,6 +22,7 @@ use crate::http::{self, Published, Site, torrent_path};
 use crate::making::{self, Made};
 use crate::report::{Links, Ready, Reporter};
 use crate::torrent_file;
+use crate::tracker::{self, TrackerHandle};
 use crate::webrtc::{Endpoint, EndpointConfig};
 
 /// Peers of one torrent at the most.
@@ -41,6 +44,7 @@ pub fn run(seed: &Seed) -> Result<()> {
             .thread_name("http"),
     )?;
     let main = runtime(&mut Builder::new_current_thread())?;
+    http::raise_socket_limit();
     // Ports first: whether they are free should not be learnt after an hour of hashing.
     let (listener, bound) = web.block_on(http::bind(seed.listen))?;
     let endpoint = main.block_on(async { bind_webrtc(seed.webrtc) })?;
@@ -52,7 +56,12 @@ pub fn run(seed: &Seed) -> Result<()> {
     write_out(seed, &torrents)?;
     let slugs = slugs(&torrents);
     let ready = ready(seed, &site, webrtc, &torrents, &slugs);
-    let router = published(seed, bound, &torrents, slugs).router();
+    let beside = if seed.own_tracker {
+        tracker::router(TrackerHandle::new(track::config()?))
+    } else {
+        Router::new()
+    };
+    let router = published(seed, bound, &torrents, slugs).router(beside);
     web.spawn(http::serve(listener, router));
     if let Some(missing) = http::missing_parts() {
         warn!("{missing}");
@@ -75,7 +84,7 @@ pub fn run(seed: &Seed) -> Result<()> {
     Ok(())
 }
 
-fn runtime(builder: &mut Builder) -> Result<Runtime> {
+pub(super) fn runtime(builder: &mut Builder) -> Result<Runtime> {
     builder
         .enable_all()
         .build()
@@ -240,7 +249,7 @@ fn drive(
     Ok(made.into_iter().enumerate().map(torrent).collect())
 }
 
-fn luck() -> Result<Rng> {
+pub(super) fn luck() -> Result<Rng> {
     let mut seed = [0; 8];
     getrandom::fill(&mut seed)
         .map_err(|e| Error::Other(format!("this system has no randomness to give: {e}")))?;
@@ -258,7 +267,7 @@ fn peer_id(luck: &mut Rng) -> PeerId {
 }
 
 /// Until Ctrl-C, or whatever else ends a well-behaved process.
-async fn stopped() {
+pub(super) async fn stopped() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

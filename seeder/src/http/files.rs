@@ -12,8 +12,9 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use headwater_core::layout::FileIndex;
+use tracing::warn;
 
 use super::Site;
 use super::range::{Asked, asked};
@@ -88,12 +89,17 @@ pub(super) async fn serve(
         _ => Ok(None),
     };
     let _ = set(header::CONTENT_LENGTH, (part.end - part.start).to_string());
-    let body = if method == Method::HEAD {
-        Body::empty()
-    } else {
-        body(storage, file, part)
-    };
-    (status, headers, body).into_response()
+    if method == Method::HEAD || part.is_empty() {
+        return (status, headers).into_response();
+    }
+    match body(storage, file, part).await {
+        Ok(body) => (status, headers, body).into_response(),
+        Err(e) => {
+            warn!("cannot serve /files/{path}: {e}");
+            let words = "the file cannot be read as it was published\n";
+            (StatusCode::SERVICE_UNAVAILABLE, words).into_response()
+        }
+    }
 }
 
 /// One component of a path as it stands in a URL.
@@ -154,21 +160,28 @@ fn headers_for(name: &str) -> HeaderMap {
     headers
 }
 
-/// Reads as fast as the client takes, one step ahead at most.
-fn body(storage: Arc<Storage>, file: FileIndex, part: Range<u64>) -> Body {
-    Body::from_stream(stream::try_unfold(part.start, move |at| {
-        let storage = Arc::clone(&storage);
-        let end = part.end;
-        async move {
-            if at >= end {
-                return Ok::<_, io::Error>(None);
-            }
-            let next = (at + STEP).min(end);
-            let read = tokio::task::spawn_blocking(move || storage.read_file(file, at..next));
-            let bytes = read.await.map_err(io::Error::other)??;
-            Ok(Some((Bytes::from(bytes), next)))
+/// Reads as fast as the client takes, one step ahead at most; the first step now, while an error can still be said.
+async fn body(storage: Arc<Storage>, file: FileIndex, part: Range<u64>) -> io::Result<Body> {
+    let first = step(&storage, file, part.clone()).await?;
+    let at = part.start + first.len() as u64;
+    let rest = stream::try_unfold((storage, at), move |(storage, at)| async move {
+        if at >= part.end {
+            return Ok(None);
         }
-    }))
+        let bytes = step(&storage, file, at..part.end).await?;
+        let next = at + bytes.len() as u64;
+        Ok::<_, io::Error>(Some((bytes, (storage, next))))
+    });
+    Ok(Body::from_stream(
+        stream::once(std::future::ready(Ok(first))).chain(rest),
+    ))
+}
+
+async fn step(storage: &Arc<Storage>, file: FileIndex, part: Range<u64>) -> io::Result<Bytes> {
+    let storage = Arc::clone(storage);
+    let end = part.end.min(part.start + STEP);
+    let read = tokio::task::spawn_blocking(move || storage.read_file(file, part.start..end));
+    Ok(Bytes::from(read.await.map_err(io::Error::other)??))
 }
 
 #[cfg(test)]

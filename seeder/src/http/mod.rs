@@ -73,8 +73,8 @@ pub struct Site {
 }
 
 impl Site {
-    /// All its routes; the caller merges the tracker's.
-    pub fn router(self) -> Router {
+    /// All its routes, and those (the tracker's) that live beside them.
+    pub fn router(self, beside: Router) -> Router {
         let loopback = self.loopback;
         let site = Arc::new(self);
         let routes = Router::new()
@@ -82,7 +82,8 @@ impl Site {
             .route("/torrents/{name}", get(torrent))
             .route("/files/{*path}", get(files::serve))
             .fallback(get(assets::serve))
-            .with_state(site);
+            .with_state(site)
+            .merge(beside);
         if loopback {
             routes.layer(middleware::from_fn(only_by_local_names))
         } else {
@@ -128,6 +129,14 @@ pub async fn serve(listener: TcpListener, router: Router) {
             }
             drop(slot);
         });
+    }
+}
+
+/// Asks the system for as many open sockets as it will give; it starts with few on most.
+pub fn raise_socket_limit() {
+    #[cfg(unix)]
+    if let Err(e) = rlimit::increase_nofile_limit(u64::MAX) {
+        debug!("the limit of open files stays: {e}");
     }
 }
 
