@@ -107,6 +107,7 @@ pub fn decode_prefix(bytes: &[u8], limits: Limits) -> Result<(Document<'_>, &[u8
     counter.read()?;
     let tokens = Vec::with_capacity(counter.count);
     let mut reader = Reader::new(bytes, limits, tokens, true);
+    reader.unsorted = Vec::with_capacity(counter.unsorted_count);
     let end = reader.read()?;
     let document = Document {
         bytes,
@@ -313,6 +314,7 @@ struct Reader<'a> {
     unsorted: Vec<u32>,
     keeps: bool,
     count: usize,
+    unsorted_count: usize,
     at: usize,
 }
 
@@ -325,6 +327,7 @@ impl<'a> Reader<'a> {
             unsorted: Vec::new(),
             keeps,
             count: 0,
+            unsorted_count: 0,
             at: 0,
         }
     }
@@ -460,6 +463,7 @@ impl<'a> Reader<'a> {
 
     fn close(&mut self, open: &Open) -> Result<(), Error> {
         if !self.keeps {
+            self.unsorted_count += usize::from(open.is_dict && !open.sorted);
             return Ok(());
         }
         self.tokens[open.token as usize].end = self.at as u32;
@@ -604,5 +608,22 @@ impl Encoder {
     /// All that was written.
     pub fn finish(self) -> Vec<u8> {
         self.out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_input_holds_more_than_four_times_its_size() {
+        // The most values a byte can be made to hold, and the most dictionaries out of order.
+        for part in [&b"le"[..], b"0:", b"de", b"i0e", b"d1:b0:0:0:e", b"d0:lee"] {
+            let bytes = [&b"l"[..], &part.repeat(100_000), b"e"].concat();
+            let document = decode(&bytes, Limits::default()).expect("bencoding");
+            let held = document.tokens.capacity() * size_of::<Token>()
+                + document.unsorted.capacity() * size_of::<u32>();
+            assert!(held <= 4 * bytes.len(), "{held} for {}", bytes.len());
+        }
     }
 }
