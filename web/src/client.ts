@@ -67,7 +67,9 @@ export class Headwater extends Emitter<HeadwaterEvents> {
     this.#reads = this.#makeReadPort();
     this.#serviceWorker = new ServiceWorkerLink(serviceWorkerUrl(options), () => this.#makeReadPort());
     // A page with open connections cannot go into the back/forward cache.
-    addEventListener("pagehide", () => this.#connections.closeAll("the page was left"), { signal: this.#abort.signal });
+    const { signal } = this.#abort;
+    addEventListener("pagehide", () => this.#connections.suspend("the page was left"), { signal });
+    addEventListener("pageshow", () => this.#connections.resume(), { signal });
   }
 
   /** Torrents that were added and not removed. */
@@ -102,7 +104,7 @@ export class Headwater extends Emitter<HeadwaterEvents> {
     this.#abort.abort();
     for (const torrent of this.torrents) this.#end(torrent, new HeadwaterError("destroyed", "The client was destroyed."));
     this.#serviceWorker.close();
-    this.#connections.closeAll("the client was destroyed");
+    this.#connections.suspend("the client was destroyed");
     // The worker still has to tell the trackers.
     await new Promise((resolve) => setTimeout(resolve, FAREWELL_MS));
     this.#reads.close();

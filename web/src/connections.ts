@@ -30,6 +30,8 @@ export class Connections {
   readonly #options: ConnectionOptions;
   readonly #post: Post;
   #isForwarding: boolean;
+  /** While the page is away: what the engine ordered meanwhile. */
+  #postponed: ConnectionOrder[] | null = null;
 
   constructor(options: ConnectionOptions, post: Post) {
     this.#options = options;
@@ -48,6 +50,7 @@ export class Connections {
   }
 
   handle(order: ConnectionOrder): void {
+    if (this.#postponed) return void this.#postponed.push(order);
     switch (order.kind) {
       case "makeOffer": return this.#attempt(order.peer, () => this.#makeOffer(order.peer));
       case "acceptOffer": return this.#attempt(order.peer, () => this.#acceptOffer(order.peer, order.sdp));
@@ -58,9 +61,17 @@ export class Connections {
     }
   }
 
-  /** Closes every connection and tells the engine that they are gone. */
-  closeAll(reason: string): void {
+  /** Closes every connection, tells the engine that they are gone, and makes no more until {@link resume}. */
+  suspend(reason: string): void {
+    this.#postponed ??= [];
     for (const peer of [...this.#connections.keys()]) this.#fail(peer, reason);
+  }
+
+  /** Does what was ordered since {@link suspend}. */
+  resume(): void {
+    const orders = this.#postponed ?? [];
+    this.#postponed = null;
+    for (const order of orders) this.handle(order);
   }
 
   async #makeOffer(peer: PeerKey): Promise<void> {
