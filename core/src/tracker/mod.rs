@@ -7,3 +7,6 @@ pub mod client;
 pub mod message;
 pub mod sdp;
 pub mod server;
+
+#[cfg(test)]
+mod tests;

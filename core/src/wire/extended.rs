@@ -3,6 +3,7 @@
 
 use super::Error;
 use super::handshake::array;
+use crate::bencode::{self, Document, Limits, Value};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -26,8 +27,9 @@ const MAX_EXTENSIONS: usize = 32;
 /// Bytes of a name (of an extension, of a client) that we remember.
 const MAX_NAME: usize = 64;
 
-/// Values in one dictionary that we look at.
-const MAX_VALUES: usize = 256;
+/// What an extension's dictionary may hold, and how deep.
+const MAX_TOKENS: usize = 512;
+const MAX_DEPTH: usize = 8;
 
 /// What a peer says of its extensions. A later one adds to it (BEP 10).
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -52,18 +54,16 @@ impl ExtendedHandshake {
     /// # Errors
     /// [`Error::MalformedExtension`] if it is no bencoded dictionary.
     pub fn parse(payload: &[u8]) -> Result<Self, Error> {
-        let mut hello = Self::default();
-        for (key, value) in Dict::read(payload)?.values {
-            match (key, value) {
-                (b"m", Value::Dict(m)) => hello.m = extensions(&m),
-                (b"metadata_size", Value::Int(size)) => hello.metadata_size = size.try_into().ok(),
-                (b"reqq", Value::Int(reqq)) => hello.reqq = reqq.try_into().ok(),
-                (b"upload_only", Value::Int(flag)) => hello.upload_only = flag != 0,
-                (b"v", Value::Bytes(v)) => hello.v = Some(name(v)),
-                _ => {}
-            }
-        }
-        Ok(hello)
+        let (document, _) = read(payload)?;
+        let root = document.root();
+        let int = |key: &[u8]| root.get(key).and_then(|value| value.int());
+        Ok(Self {
+            m: root.get(b"m").map(extensions).unwrap_or_default(),
+            metadata_size: int(b"metadata_size").and_then(|size| size.try_into().ok()),
+            reqq: int(b"reqq").and_then(|reqq| reqq.try_into().ok()),
+            upload_only: int(b"upload_only").is_some_and(|flag| flag != 0),
+            v: root.get(b"v").and_then(|v| v.bytes()).map(name),
+        })
     }
 
     /// The payload of an extended message with id [`HANDSHAKE_ID`].
@@ -127,18 +127,18 @@ impl<'a> MetadataMessage<'a> {
     /// # Errors
     /// [`Error::MalformedExtension`] if it is no bencoded dictionary, or lacks a number it needs.
     pub fn parse(payload: &'a [u8]) -> Result<Self, Error> {
-        let dict = Dict::read(payload)?;
-        let data = &payload[dict.length..];
+        let (document, data) = read(payload)?;
+        let root = document.root();
         let block = || {
-            dict.number(b"piece")?
+            number(root, b"piece")?
                 .try_into()
                 .map_err(|_| Error::MalformedExtension)
         };
-        Ok(match dict.number(b"msg_type")? {
+        Ok(match number(root, b"msg_type")? {
             0 => Self::Request { block: block()? },
             1 => Self::Data {
                 block: block()?,
-                total_size: dict.number(b"total_size")?,
+                total_size: number(root, b"total_size")?,
                 data,
             },
             2 => Self::Reject { block: block()? },
@@ -200,21 +200,14 @@ impl DontHave {
     }
 }
 
-fn extensions(m: &Dict<'_>) -> BTreeMap<String, u8> {
-    let id = |(key, value): &(&[u8], Value<'_>)| match value {
-        Value::Int(id) => Some((
-            core::str::from_utf8(key).ok()?.into(),
-            u8::try_from(*id).ok()?,
-        )),
-        _ => None,
+fn extensions(m: Value<'_, '_>) -> BTreeMap<String, u8> {
+    let id = |(key, value): (&[u8], Value<'_, '_>)| {
+        let name = core::str::from_utf8(key).ok()?;
+        Some((name.into(), u8::try_from(value.int()?).ok()?))
     };
-    let is_short = |(key, _): &&(&[u8], Value<'_>)| key.len() <= MAX_NAME;
-    m.values
-        .iter()
-        .filter(is_short)
-        .filter_map(id)
-        .take(MAX_EXTENSIONS)
-        .collect()
+    let entries = m.dict().into_iter().flatten();
+    let short = entries.filter(|(key, _)| key.len() <= MAX_NAME);
+    short.filter_map(id).take(MAX_EXTENSIONS).collect()
 }
 
 fn name(bytes: &[u8]) -> String {
@@ -225,112 +218,21 @@ fn name(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// A dictionary at the start of some bytes. Keys in any order: not every client sorts them.
-struct Dict<'a> {
-    values: Vec<(&'a [u8], Value<'a>)>,
-    /// Bytes of it.
-    length: usize,
+fn number(dict: Value<'_, '_>, key: &[u8]) -> Result<u64, Error> {
+    let number = dict.get(key).and_then(|value| value.int()?.try_into().ok());
+    number.ok_or(Error::MalformedExtension)
 }
 
-/// What extension messages are made of.
-enum Value<'a> {
-    Bytes(&'a [u8]),
-    /// One level of it: no extension here nests deeper.
-    Dict(Dict<'a>),
-    Int(i64),
-    /// A list, or what lies deeper.
-    Other,
-}
-
-impl<'a> Dict<'a> {
-    fn read(bytes: &'a [u8]) -> Result<Self, Error> {
-        let mut reader = Reader {
-            bytes,
-            at: 0,
-            values: 0,
-        };
-        reader.dict(0).ok_or(Error::MalformedExtension)
-    }
-
-    fn number(&self, key: &[u8]) -> Result<u64, Error> {
-        let found = self.values.iter().find_map(|(name, value)| match value {
-            Value::Int(number) if *name == key => u64::try_from(*number).ok(),
-            _ => None,
-        });
-        found.ok_or(Error::MalformedExtension)
-    }
-}
-
-/// Reads bencode, and keeps what extension messages need of it.
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    values: usize,
-}
-
-/// Levels of nesting at which a value is refused.
-const MAX_DEPTH: usize = 8;
-
-impl<'a> Reader<'a> {
-    fn dict(&mut self, depth: usize) -> Option<Dict<'a>> {
-        let start = self.at;
-        self.expect(b'd')?;
-        let mut values = Vec::new();
-        while self.peek()? != b'e' {
-            let key = self.string()?;
-            values.push((key, self.value(depth + 1)?));
-        }
-        self.at += 1;
-        Some(Dict {
-            values,
-            length: self.at - start,
-        })
-    }
-
-    fn value(&mut self, depth: usize) -> Option<Value<'a>> {
-        self.values += 1;
-        if self.values > MAX_VALUES || depth > MAX_DEPTH {
-            return None;
-        }
-        match self.peek()? {
-            b'i' => {
-                self.at += 1;
-                self.int(b'e').map(Value::Int)
-            }
-            b'd' => self.dict(depth).map(Value::Dict),
-            b'l' => {
-                self.at += 1;
-                while self.peek()? != b'e' {
-                    self.value(depth + 1)?;
-                }
-                self.at += 1;
-                Some(Value::Other)
-            }
-            _ => self.string().map(Value::Bytes),
-        }
-    }
-
-    fn string(&mut self) -> Option<&'a [u8]> {
-        let length = usize::try_from(self.int(b':')?).ok()?;
-        let bytes = self.bytes.get(self.at..self.at.checked_add(length)?)?;
-        self.at += length;
-        Some(bytes)
-    }
-
-    /// Digits, a sign allowed, up to `end`.
-    fn int(&mut self, end: u8) -> Option<i64> {
-        let rest = &self.bytes[self.at..];
-        let length = rest.iter().take(21).position(|byte| *byte == end)?;
-        self.at += length + 1;
-        core::str::from_utf8(&rest[..length]).ok()?.parse().ok()
-    }
-
-    fn expect(&mut self, byte: u8) -> Option<()> {
-        (self.peek()? == byte).then(|| self.at += 1)
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
+/// The dictionary at the start of `payload`, and what follows it. Keys may stand in any order:
+/// not every client sorts them.
+fn read(payload: &[u8]) -> Result<(Document<'_>, &[u8]), Error> {
+    let limits = Limits {
+        depth: MAX_DEPTH,
+        tokens: MAX_TOKENS,
+    };
+    match bencode::decode_prefix(payload, limits) {
+        Ok((document, rest)) if document.root().is_dict() => Ok((document, rest)),
+        _ => Err(Error::MalformedExtension),
     }
 }
 
@@ -394,7 +296,7 @@ mod tests {
         ] {
             let payload = message.to_payload();
             let end = payload.windows(2).position(|pair| pair == b"ee").unwrap() + 2;
-            assert_eq!(end, Dict::read(&payload).unwrap().length);
+            assert_eq!(end, payload.len() - read(&payload).unwrap().1.len());
             assert_eq!(MetadataMessage::parse(&payload), Ok(message));
         }
     }
