@@ -132,6 +132,13 @@ impl Endpoint {
         Ok(())
     }
 
+    #[cfg(test)]
+    pub(super) fn open_extra_channels(&mut self, key: PeerKey, count: usize) {
+        let peer = self.peers.get_mut(&key).expect("a connected peer");
+        (0..count).for_each(|_| peer.open_extra_channel());
+        self.queue(key);
+    }
+
     fn new_peer(&self, key: PeerKey) -> Result<(Peer, Instant), Error> {
         if self.peers.contains_key(&key) {
             return Err(Error::KeyInUse);
@@ -207,23 +214,20 @@ impl Endpoint {
             if !self.events.is_empty() {
                 return;
             }
-            self.wait().await;
+            // The stacks are not Sync, so only the socket is borrowed while waiting.
+            let next = self.next_work();
+            wait(&self.socket, next).await;
             self.receive();
         }
     }
 
-    async fn wait(&self) {
-        let next = self.timers.first().map(|(at, _)| *at);
-        let until = if self.queued.is_empty() || self.socket.is_congested() {
-            next.unwrap_or_else(|| Instant::now() + IDLE)
-        } else {
-            Instant::now()
-        };
-        tokio::select! {
-            biased;
-            _ = self.socket.ready() => {}
-            () = tokio::time::sleep_until(until.into()) => {}
+    fn next_work(&self) -> Instant {
+        let now = Instant::now();
+        if !self.queued.is_empty() && !self.socket.is_congested() {
+            return now;
         }
+        let next = self.timers.first().map(|(at, _)| *at);
+        next.unwrap_or(now + IDLE)
     }
 
     fn receive(&mut self) {
@@ -320,6 +324,14 @@ impl Endpoint {
         {
             self.queued.push_back(key);
         }
+    }
+}
+
+async fn wait(socket: &Socket, until: Instant) {
+    tokio::select! {
+        biased;
+        _ = socket.ready() => {}
+        () = tokio::time::sleep_until(until.into()) => {}
     }
 }
 

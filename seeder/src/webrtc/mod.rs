@@ -2,6 +2,9 @@
 //!
 //! An adapter, not a policy: it makes and takes session descriptions, moves messages, and says
 //! what happened. It knows nothing of torrents or trackers, and never asks a STUN server.
+//!
+//! Two endpoints have one path between them, so they can keep one connection at a time; browsers
+//! use a port for each.
 
 mod cap;
 mod endpoint;

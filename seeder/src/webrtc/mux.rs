@@ -104,3 +104,70 @@ fn local_user_name(datagram: &[u8]) -> Option<&str> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stun(kind: u16, user_name: &str) -> Vec<u8> {
+        let mut datagram = kind.to_be_bytes().to_vec();
+        datagram.extend([0, 0]);
+        datagram.extend(MAGIC_COOKIE);
+        datagram.extend([7; 12]);
+        // An attribute before it, of odd length.
+        datagram.extend([0x80, 0x22, 0, 3, b'a', b'b', b'c', 0]);
+        datagram.extend(ATTRIBUTE_USERNAME.to_be_bytes());
+        datagram.extend((user_name.len() as u16).to_be_bytes());
+        datagram.extend(user_name.as_bytes());
+        datagram
+    }
+
+    #[test]
+    fn an_address_belongs_to_who_was_answered_there_first() {
+        let (one, two) = (PeerKey(1), PeerKey(2));
+        let (here, there) = ("192.0.2.1:5".parse(), "192.0.2.1:6".parse());
+        let (here, there) = (here.expect("valid"), there.expect("valid"));
+        let data = [23, 254, 253, 0];
+        let mut mux = Mux::default();
+        mux.add(one, "one");
+        mux.add(two, "two");
+        assert_eq!(mux.route(here, &stun(BINDING_REQUEST, "one:x")), Some(one));
+        assert_eq!(mux.route(here, &stun(BINDING_REQUEST, "none:x")), None);
+        assert_eq!(mux.route(here, &data), None);
+        // A check we make opens the address to STUN alone.
+        mux.sent(one, here, &stun(BINDING_REQUEST, "x:one"));
+        assert_eq!(mux.route(here, &stun(BINDING_SUCCESS, "")), Some(one));
+        assert_eq!(mux.route(here, &data), None);
+        mux.sent(one, here, &stun(BINDING_SUCCESS, ""));
+        assert_eq!(mux.route(here, &data), Some(one));
+        // Another may not take it, until the first is gone.
+        mux.sent(two, here, &stun(BINDING_SUCCESS, ""));
+        assert_eq!(mux.route(here, &data), Some(one));
+        mux.remove(one);
+        assert_eq!(mux.route(here, &data), None);
+        mux.sent(two, here, &stun(BINDING_SUCCESS, ""));
+        assert_eq!(mux.route(here, &data), Some(two));
+        assert_eq!(mux.route(there, &data), None);
+    }
+
+    #[test]
+    fn a_peer_owns_a_bounded_number_of_addresses() {
+        let mut mux = Mux::default();
+        for port in 1..=1000 {
+            let to = SocketAddr::from(([192, 0, 2, 1], port));
+            mux.sent(PeerKey(1), to, &stun(BINDING_SUCCESS, ""));
+        }
+        assert_eq!(mux.addresses.len(), MAX_ADDRESSES);
+    }
+
+    #[test]
+    fn cut_stun_is_nobodys() {
+        let mut mux = Mux::default();
+        mux.add(PeerKey(1), "one");
+        let from = SocketAddr::from(([192, 0, 2, 1], 5));
+        let whole = stun(BINDING_REQUEST, "one:x");
+        for length in 0..whole.len() {
+            assert_eq!(mux.route(from, &whole[..length]), None);
+        }
+    }
+}

@@ -348,6 +348,13 @@ impl Peer {
         }
     }
 
+    /// Opens a channel nobody asked for.
+    #[cfg(test)]
+    pub(super) fn open_extra_channel(&mut self) {
+        let channel = self.connection.create_data_channel("extra", None);
+        channel.expect("channels are free");
+    }
+
     /// Tells the remote that it is over; the datagrams for that wait in
     /// [`Self::poll_datagram`].
     pub(super) fn close(&mut self) {

@@ -332,3 +332,112 @@ fn is_sendable(ip: IpAddr) -> bool {
     let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
     !ip.is_unspecified() && !ip.is_multicast() && !broadcast
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    /// What Chromium offers, shortened.
+    const CHROMIUM: &str = "v=0\r\no=- 5421 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n\
+        a=group:BUNDLE 0\r\na=extmap-allow-mixed\r\na=msid-semantic: WMS\r\n\
+        m=application 49877 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 192.0.2.2\r\n\
+        a=candidate:1407321843 1 udp 2113937151 192.0.2.2 49877 typ host generation 0 \
+        network-cost 999\r\n\
+        a=candidate:2558838547 1 udp 2113942271 fd00::2 35289 typ host generation 0\r\n\
+        a=candidate:3 1 tcp 1518280447 192.0.2.2 9 typ host tcptype active\r\n\
+        a=candidate:4 1 udp 2113937151 4a5c-11.local 50000 typ host\r\n\
+        a=ice-ufrag:E+2x\r\na=ice-pwd:q1w2e3r4t5y6u7i8o9p0asdf\r\na=ice-options:trickle\r\n\
+        a=fingerprint:sha-256 00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:\
+        00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF\r\n\
+        a=setup:actpass\r\na=mid:0\r\na=sctp-port:5000\r\na=max-message-size:262144\r\n";
+
+    fn refusal(sdp: &str) -> String {
+        match Description::parse(sdp, LOOPBACK) {
+            Err(Error::Refused(why)) => why,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_browsers_offer_is_read_and_written_anew() {
+        let read = Description::parse(CHROMIUM, LOOPBACK).expect("it is fine");
+        assert_eq!((read.ufrag.as_str(), read.mid.as_str()), ("E+2x", "0"));
+        assert_eq!(read.setup, Setup::ActPass);
+        assert_eq!(read.max_message_size, 262_144);
+        // IPv6, TCP and mDNS are of no use to a socket on IPv4.
+        let usable: Vec<_> = read.candidates.iter().map(|c| c.address).collect();
+        assert_eq!(usable, [SocketAddr::from(([192, 0, 2, 2], 49877))]);
+        assert_eq!(Description::parse(&read.to_sdp(), LOOPBACK), Ok(read));
+    }
+
+    #[test]
+    fn each_refusal_says_why() {
+        let changed = |from: &str, to: &str| refusal(&CHROMIUM.replacen(from, to, 1));
+        assert_eq!(refusal(&"a=x\r\n".repeat(4000)), "longer than 16 KiB");
+        assert_eq!(refusal(""), "no media section");
+        assert_eq!(refusal("hello"), "a line without '='");
+        assert_eq!(changed("a=ice-ufrag:E+2x\r\n", ""), "no ice-ufrag");
+        assert_eq!(changed("E+2x", "E\u{e9}2x"), "a malformed ice-ufrag");
+        assert_eq!(
+            changed("q1w2e3r4t5y6u7i8o9p0asdf", "x"),
+            "a malformed ice-pwd"
+        );
+        assert_eq!(changed("a=mid:0", "a=mid:0 1"), "a malformed mid");
+        assert_eq!(changed("actpass", "holdconn"), "an unknown DTLS role");
+        assert_eq!(
+            changed("00:11", "0x:11"),
+            "a malformed certificate fingerprint"
+        );
+        assert_eq!(
+            changed("sha-256", "md5"),
+            "a certificate fingerprint that is not SHA-256"
+        );
+        assert_eq!(
+            changed("m=application", "m=video"),
+            "not an application media section"
+        );
+        assert_eq!(
+            changed("UDP/DTLS/SCTP", "RTP/SAVPF"),
+            "not a WebRTC data channel section"
+        );
+        assert_eq!(
+            changed(
+                "a=setup",
+                "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=setup"
+            ),
+            "more than one media section"
+        );
+        assert_eq!(
+            changed("a=setup", "a=ice-ufrag:other\r\na=setup"),
+            "two values of ice-ufrag"
+        );
+        assert_eq!(
+            changed("192.0.2.2 49877 typ", "evil.example 49877 typ"),
+            "a candidate at a name instead of an address"
+        );
+        assert_eq!(changed("2113937151", "-1"), "a malformed candidate");
+        assert_eq!(
+            changed("typ host", "typ warp"),
+            "a candidate of unknown type"
+        );
+        assert_eq!(
+            changed("262144", "99999999999"),
+            "a number that is none, or too large"
+        );
+        let many = "a=candidate:1 1 udp 1 192.0.2.2 5 typ host\r\n".repeat(33);
+        assert_eq!(refusal(&many), "more than 32 candidates");
+    }
+
+    #[test]
+    fn nothing_is_sent_to_everybody_or_nobody() {
+        for address in ["0.0.0.0", "255.255.255.255", "224.0.0.251"] {
+            let sdp = CHROMIUM.replacen("192.0.2.2 49877 typ", &format!("{address} 5 typ"), 1);
+            let read = Description::parse(&sdp, LOOPBACK).expect("it is fine");
+            assert_eq!(read.candidates, []);
+        }
+    }
+}
