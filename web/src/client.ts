@@ -113,7 +113,8 @@ export class Headwater extends Emitter<HeadwaterEvents> {
 
   async #start(torrent: Torrent, torrentId: TorrentId, options: AddOptions): Promise<void> {
     try {
-      this.#post(torrent, await toSource(torrentId), options);
+      // Not at once: whoever adds a torrent has yet to listen to it.
+      this.#post(torrent, await Promise.resolve(torrentId).then(toSource), options);
     } catch (error) {
       const { code, message } = asHeadwaterError(error, "badTorrentId");
       torrent.handleError({ code, message });
