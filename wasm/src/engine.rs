@@ -375,6 +375,11 @@ fn source(
             let metainfo = Metainfo::parse(&bytes, &Limits::BROWSER).map_err(|error| {
                 let code = match error {
                     metainfo::Error::TooLong { .. } | metainfo::Error::TooMany { .. } => "tooLarge",
+                    metainfo::Error::PieceLength { length, .. }
+                        if length > Limits::BROWSER.piece_length.into() =>
+                    {
+                        "tooLarge"
+                    }
                     _ => "badTorrent",
                 };
                 Refusal::new(code, sentence(&error.to_string()))
