@@ -3,20 +3,30 @@
 mod support;
 
 use std::fs;
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::time::Duration;
 
 use headwater::hashing::{Wanted, hash_pieces, progress};
-use headwater::http::{self, Published, Site};
+use headwater::http::{self, Limits, Published, Site};
 use headwater::source::Sources;
 use headwater::storage::Storage;
 use headwater_core::layout::{Arrangement, FileEntry, Layout};
-use support::{Folder, bytes, request};
+use support::{Folder, PATIENCE, bytes, request};
 
 const PIECE: u32 = 32 * 1024;
 
 /// Serves what is at `name` in the folder for as long as the runtime lives.
 fn serve(folder: &Folder, name: &str) -> (tokio::runtime::Runtime, SocketAddr) {
+    serve_within(folder, name, Limits::default())
+}
+
+fn serve_within(
+    folder: &Folder,
+    name: &str,
+    limits: Limits,
+) -> (tokio::runtime::Runtime, SocketAddr) {
     let sources = Sources::list(&folder.path(name)).expect("sources");
     let entry = |file: &headwater::source::SourceFile| FileEntry {
         path: file.components.clone(),
@@ -53,7 +63,11 @@ fn serve(folder: &Folder, name: &str) -> (tokio::runtime::Runtime, SocketAddr) {
     let (listener, address) = runtime
         .block_on(http::bind("127.0.0.1:0".parse().expect("address")))
         .expect("bind");
-    runtime.spawn(http::serve(listener, site.router(axum::Router::new())));
+    runtime.spawn(http::serve_within(
+        limits,
+        listener,
+        site.router(axum::Router::new()),
+    ));
     (runtime, address)
 }
 
@@ -274,4 +288,81 @@ fn the_root_is_the_page_or_says_how_to_get_it() {
         let words = String::from_utf8(page.body).expect("UTF-8");
         assert!(words.contains("cargo xtask demo"), "{words}");
     }
+}
+
+#[test]
+fn a_client_that_never_ends_its_request_is_hung_up_on() {
+    let folder = Folder::new();
+    folder.file("film.mp4", 10);
+    let header_timeout = Duration::from_millis(200);
+    let (_runtime, address) = serve_within(
+        &folder,
+        "film.mp4",
+        Limits {
+            header_timeout,
+            ..Limits::default()
+        },
+    );
+    let mut stream = TcpStream::connect(address).expect("connect");
+    stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nx-slow: ")
+        .expect("send");
+    let mut rest = Vec::new();
+    stream
+        .read_to_end(&mut rest)
+        .expect("it ends the connection, before we lose patience");
+}
+
+#[test]
+fn who_comes_when_the_house_is_full_waits_for_a_place() {
+    let folder = Folder::new();
+    folder.file("film.mp4", 10);
+    let (_runtime, address) = serve_within(
+        &folder,
+        "film.mp4",
+        Limits {
+            connections: 1,
+            ..Limits::default()
+        },
+    );
+    let mut first = TcpStream::connect(address).expect("connect");
+    first.set_read_timeout(Some(PATIENCE)).expect("timeout");
+    let line = format!("HEAD /files/film.mp4 HTTP/1.1\r\nhost: {address}\r\n\r\n");
+    first.write_all(line.as_bytes()).expect("send");
+    first
+        .read_exact(&mut [0; 12])
+        .expect("an answer, and the connection stays");
+
+    let mut second = TcpStream::connect(address).expect("connect");
+    second.write_all(line.as_bytes()).expect("send");
+    second.set_nonblocking(true).expect("nonblocking");
+    assert!(
+        second
+            .read(&mut [0; 1])
+            .is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock)
+    );
+    drop(first);
+    second.set_nonblocking(false).expect("blocking");
+    second.set_read_timeout(Some(PATIENCE)).expect("timeout");
+    second.read_exact(&mut [0; 12]).expect("its turn has come");
+}
+
+#[test]
+fn a_head_without_end_is_refused() {
+    let folder = Folder::new();
+    folder.file("film.mp4", 10);
+    let (_runtime, address) = serve(&folder, "film.mp4");
+    let long = format!("x-long: {}", "x".repeat(64 * 1024));
+    let mut stream = TcpStream::connect(address).expect("connect");
+    stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
+    // It may hang up while we are still talking.
+    let _ = stream.write_all(format!("GET / HTTP/1.1\r\n{long}\r\n\r\n").as_bytes());
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    assert!(
+        answer.is_empty() || answer.starts_with(b"HTTP/1.1 431"),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
 }

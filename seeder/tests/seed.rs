@@ -64,6 +64,34 @@ impl Seeder {
     }
 }
 
+/// `headwater track` at this address.
+struct TrackerAlone(Child);
+
+impl TrackerAlone {
+    fn start(listen: &str) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_headwater"))
+            .args(["track", "--json", "--listen", listen])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the command runs");
+        let mut ready = String::new();
+        let out = child.stdout.take().expect("its output");
+        BufReader::new(out).read_line(&mut ready).expect("a line");
+        assert_eq!(
+            ready.trim(),
+            format!("{{\"tracker\":\"ws://{listen}/announce\"}}")
+        );
+        Self(child)
+    }
+}
+
+impl Drop for TrackerAlone {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 impl Drop for Seeder {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -300,4 +328,19 @@ fn an_upload_limit_holds() {
     let seconds = begun.elapsed().as_secs_f64();
     // The bucket starts full, with a tenth of a second's worth.
     assert!(seconds > 2.7, "{seconds:.1} s");
+}
+
+#[test]
+fn a_tracker_that_was_down_is_found_when_it_comes() {
+    let folder = Folder::new();
+    folder.file("film.mp4", 50_000);
+    let free = TcpListener::bind("127.0.0.1:0")
+        .expect("a port")
+        .local_addr()
+        .expect("its address")
+        .to_string();
+    let url = format!("ws://{free}/announce");
+    let seeder = Seeder::start(&folder, &["film.mp4", "--no-tracker", "--tracker", &url]);
+    let _tracker = TrackerAlone::start(&free);
+    assert!(view(seeder.says("magnet"), 0, 0..50_000) == bytes(50_000));
 }

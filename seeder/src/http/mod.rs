@@ -31,17 +31,30 @@ pub use assets::{missing_parts, page_is_built};
 
 use crate::storage::Storage;
 
-/// A client that has not sent its request's head by then is gone.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Most connections at a time, WebSockets among them.
-const MAX_CONNECTIONS: usize = 16_384;
-
 /// Most bytes of a request's head.
 const MAX_HEAD: usize = 16 * 1024;
 
 /// How long to wait when the system has no more sockets to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a client may cost us.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// A client that has not sent its request's head by then is gone; long enough for a bad line.
+    pub header_timeout: Duration,
+    /// Most connections at a time, WebSockets among them; more wait to be accepted. An idle one
+    /// costs some 15 KiB.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header_timeout: Duration::from_secs(10),
+            connections: 16_384,
+        }
+    }
+}
 
 /// A seeded torrent as HTTP serves it.
 #[derive(Debug)]
@@ -94,11 +107,16 @@ impl Site {
 
 /// Serves `router` on `listener` until dropped.
 pub async fn serve(listener: TcpListener, router: Router) {
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    serve_within(Limits::default(), listener, router).await;
+}
+
+/// Serves `router` on `listener` until dropped, within limits of the caller's own.
+pub async fn serve_within(limits: Limits, listener: TcpListener, router: Router) {
+    let slots = Arc::new(Semaphore::new(limits.connections));
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
+        .header_read_timeout(limits.header_timeout)
         .max_buf_size(MAX_HEAD);
     loop {
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
