@@ -53,6 +53,7 @@ export class Headwater extends Emitter<HeadwaterEvents> {
   readonly #torrents = new Map<number, Torrent>();
   readonly #abort = new AbortController();
   #nextKey = 1;
+  #failure: HeadwaterError | null = null;
 
   constructor(options: HeadwaterOptions = {}) {
     super();
@@ -103,7 +104,7 @@ export class Headwater extends Emitter<HeadwaterEvents> {
     if (this.#abort.signal.aborted) return;
     this.#abort.abort();
     for (const torrent of this.torrents) this.#end(torrent, new HeadwaterError("destroyed", "The client was destroyed."));
-    this.#serviceWorker.close();
+    this.#serviceWorker.close(new HeadwaterError("destroyed", "The client was destroyed."));
     this.#connections.suspend("the client was destroyed");
     // The worker still has to tell the trackers.
     await new Promise((resolve) => setTimeout(resolve, FAREWELL_MS));
@@ -115,9 +116,9 @@ export class Headwater extends Emitter<HeadwaterEvents> {
     try {
       // Not at once: whoever adds a torrent has yet to listen to it.
       this.#post(torrent, await Promise.resolve(torrentId).then(toSource), options);
+      if (this.#failure) this.#fail(torrent, this.#failure);
     } catch (error) {
-      const { code, message } = asHeadwaterError(error, "badTorrentId");
-      torrent.handleError({ code, message });
+      torrent.handleError(asHeadwaterError(error, "badTorrentId"));
     }
   }
 
@@ -168,11 +169,16 @@ export class Headwater extends Emitter<HeadwaterEvents> {
   }
 
   #handleFailure(error: HeadwaterError): void {
+    this.#failure = error;
+    this.#serviceWorker.close(error);
+    this.#connections.suspend(error.message);
     this.emit("error", error);
-    for (const torrent of this.torrents) {
-      torrent.handleError(error);
-      torrent.end(error);
-    }
+    for (const torrent of this.torrents) this.#fail(torrent, error);
+  }
+
+  #fail(torrent: Torrent, error: HeadwaterError): void {
+    torrent.handleError(error);
+    this.#end(torrent, error);
   }
 
   #makeReadPort(): MessagePort {

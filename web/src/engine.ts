@@ -61,6 +61,7 @@ export class Engine {
   #fail(reason: string): void {
     const error = new HeadwaterError("engineFailed", reason);
     this.#settle.reject(error);
+    this.terminate();
     this.#onFailed(error);
   }
 }

@@ -76,7 +76,7 @@ export class Read {
     this.#failure = error;
     this.#head.reject(error);
     this.#pull?.reject(error);
-    this.#close();
+    this.cancel();
   }
 
   /** The bytes as a stream that pulls when it is read, and only then. */

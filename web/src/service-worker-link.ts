@@ -39,10 +39,12 @@ export class ServiceWorkerLink {
     return new URL(`headwater/${this.#token}/${path}`, this.#scope()).href;
   }
 
-  close(): void {
+  /** The engine is gone: what still reads from it fails, and stream URLs work no more. */
+  close(error: HeadwaterError): void {
     this.#abort.abort();
+    if (this.#isReady) navigator.serviceWorker.controller?.postMessage({ kind: "headwater-gone", token: this.#token });
     this.#isReady = false;
-    this.#ready = Promise.reject(new HeadwaterError("destroyed", "The client was destroyed."));
+    this.#ready = Promise.reject(error);
     this.#ready.catch(() => {});
   }
 

@@ -136,10 +136,7 @@ export class Torrent extends Emitter<TorrentEvents> {
   end(error: HeadwaterError): void {
     this.#isRemoved = true;
     this.#settle.reject(error);
-    for (const read of [...this.#reads]) {
-      read.cancel();
-      read.fail(error);
-    }
+    for (const read of [...this.#reads]) read.fail(error);
   }
 
   #handleMetadata(message: MetadataMessage): void {

@@ -201,6 +201,19 @@ test("after the browser stopped the service worker, the page is asked for its po
   assert.deepEqual(new Uint8Array(await response.arrayBuffer()), bytesOf(7, 10));
 }));
 
+test("when a page's engine is gone, what it served ends with an error", withSite({}, async ({ fetch, send, windows }) => {
+  const response = await fetch("0/0/film.mp4");
+  const reader = response.body.getReader();
+  await reader.read();
+  const thief = new WindowClient("page-2", `${ORIGIN}/iframe`);
+  windows.push(thief);
+  send({ kind: "headwater-gone", token: TOKEN }, thief);
+  assert.equal((await reader.read()).done, false);
+  send({ kind: "headwater-gone", token: TOKEN });
+  await assert.rejects(reader.read());
+  await response.lifetime;
+}));
+
 test("a page that is gone is not waited for", withSite({}, async ({ fetch, windows, counts }) => {
   windows.length = 0;
   assert.equal((await fetch("0/0/film.mp4")).status, 503);

@@ -23,11 +23,9 @@ function handleMessage(event: ExtendableMessageEvent): void {
   const { source } = event;
   const data: unknown = event.data;
   if (!(source instanceof WindowClient) || new URL(source.url).origin !== worker.location.origin) return;
-  if (pages.take(data, source)) {
-    source.postMessage({ kind: "headwater-port-taken", token: (data as { token: string }).token });
-  } else if ((data as { kind?: unknown } | null)?.kind === "headwater-claim") {
-    event.waitUntil(worker.clients.claim());
-  }
+  const token = pages.hear(data, source);
+  if (token) source.postMessage({ kind: "headwater-port-taken", token });
+  else if ((data as { kind?: unknown } | null)?.kind === "headwater-claim") event.waitUntil(worker.clients.claim());
 }
 
 function handleFetch(event: FetchEvent): void {
@@ -67,7 +65,7 @@ async function answer(request: Request, target: Target, finish: () => void): Pro
 
   const { torrent, file } = target;
   const { start, end } = part ?? { start: 0, end: head.length };
-  const read = new Read(page.port, { torrent, file, start, end }, finish);
+  const read = openRead(page, { torrent, file, start, end }, finish);
   target.isOpen = true;
   request.signal.addEventListener("abort", () => read.cancel());
   await read.head;
@@ -79,11 +77,20 @@ async function fileHead(page: PagePort, { torrent, file }: ReadRequest): Promise
   const key = `${torrent}/${file}`;
   const known = page.heads.get(key);
   if (known) return known;
-  const read = new Read(page.port, { torrent, file });
+  const read = openRead(page, { torrent, file });
   const head = await read.head;
   read.cancel();
   page.heads.set(key, head);
   return head;
+}
+
+function openRead(page: PagePort, request: ReadRequest, onClosed: () => void = () => {}): Read {
+  const read: Read = new Read(page.port, request, () => {
+    page.reads.delete(read);
+    onClosed();
+  });
+  page.reads.add(read);
+  return read;
 }
 
 function explain(error: unknown): Response {

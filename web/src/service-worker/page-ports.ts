@@ -4,7 +4,8 @@
  * A browser stops a service worker when it likes, and with it goes this table. An unknown token
  * is therefore asked for at the pages, and the one that has it sends a new port.
  */
-import type { Head } from "../read.js";
+import { HeadwaterError } from "../errors.js";
+import type { Head, Read } from "../read.js";
 
 /** What leads to one page's engine, and what is known of its files. */
 export interface PagePort {
@@ -12,13 +13,12 @@ export interface PagePort {
   port: MessagePort;
   /** By `<torrent>/<file>`: a file's head does not change. */
   heads: Map<string, Head>;
+  /** Reads that are open. */
+  reads: Set<Read>;
 }
 
-interface PortMessage {
-  kind: "headwater-port";
-  token: string;
-  port: MessagePort;
-}
+/** What pages say: here is a port, or: the engine is gone. */
+type PageMessage = { kind: "headwater-port"; token: string; port: MessagePort } | { kind: "headwater-gone"; token: string };
 
 /** The pages' ports. */
 export class PagePorts {
@@ -30,19 +30,24 @@ export class PagePorts {
     this.#clients = clients;
   }
 
-  /** Takes a port if `message` brings one; says whether it did. */
-  take(message: unknown, from: WindowClient): boolean {
-    if (!isPortMessage(message)) return false;
+  /** Hears what a page says of its port; returns the token of a port that was taken. */
+  hear(message: unknown, from: WindowClient): string | null {
+    if (!isPageMessage(message)) return null;
     const held = this.#ports.get(message.token);
     // A token belongs to the page that came with it first.
-    if (held && held.clientId !== from.id) return false;
+    if (held && held.clientId !== from.id) return null;
+    if (message.kind === "headwater-gone") {
+      this.#forget(message.token);
+      return null;
+    }
     held?.port.close();
-    const port = { clientId: from.id, port: message.port, heads: held?.heads ?? new Map<string, Head>() };
+    const { heads = new Map<string, Head>(), reads = new Set<Read>() } = held ?? {};
+    const port = { clientId: from.id, port: message.port, heads, reads };
     this.#ports.set(message.token, port);
     for (const settle of [...(this.#waiting.get(message.token) ?? [])]) settle(port);
     this.#waiting.delete(message.token);
     void this.#forgetGonePages();
-    return true;
+    return message.token;
   }
 
   /** The port for `token`, asking the pages for it if need be; null when none of them has it. */
@@ -76,15 +81,18 @@ export class PagePorts {
   }
 
   #forget(token: string): void {
-    this.#ports.get(token)?.port.close();
+    const page = this.#ports.get(token);
     this.#ports.delete(token);
+    page?.port.close();
+    for (const read of [...(page?.reads ?? [])]) read.fail(new HeadwaterError("destroyed", "The engine is gone."));
   }
 }
 
-function isPortMessage(message: unknown): message is PortMessage {
+function isPageMessage(message: unknown): message is PageMessage {
   if (typeof message !== "object" || message === null) return false;
-  const { kind, token, port } = message as Partial<PortMessage>;
-  return kind === "headwater-port" && typeof token === "string" && TOKEN.test(token) && port instanceof MessagePort;
+  const { kind, token, port } = message as { kind?: unknown; token?: unknown; port?: unknown };
+  if (typeof token !== "string" || !TOKEN.test(token)) return false;
+  return kind === "headwater-gone" || (kind === "headwater-port" && port instanceof MessagePort);
 }
 
 /** 128 random bits. */
