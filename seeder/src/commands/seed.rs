@@ -9,7 +9,7 @@ use headwater_core::ids::PeerId;
 use headwater_core::metainfo::Metainfo;
 use headwater_core::rng::Rng;
 use headwater_core::swarm::{self, Swarm};
-use headwater_core::tracker::client::{Client, ClientConfig};
+use headwater_core::tracker::client::{self, Client, ClientConfig};
 use tokio::runtime::{Builder, Runtime};
 use tracing::warn;
 
@@ -237,12 +237,24 @@ fn drive(
             seed: luck.next_u64(),
             max_connections: MAX_PEERS,
         };
+        let now = since(started);
+        let mut tracker = Client::new(client, now);
+        // The first announce says already that nothing is lacking.
+        let (uploaded, downloaded, left) = (0, 0, Some(0));
+        tracker.handle_input(
+            now,
+            client::Input::Progress {
+                uploaded,
+                downloaded,
+                left,
+            },
+        );
         let mut config = swarm::Config::new(peer_id, luck.next_u64());
         config.max_peers = MAX_PEERS;
         Torrent {
             name: metainfo.name().to_owned(),
             swarm: Swarm::new(config, swarm::Source::Complete(Box::new(metainfo))),
-            tracker: Client::new(client, since(started)),
+            tracker,
             storage: Some(made.storage),
         }
     };

@@ -228,7 +228,9 @@ impl Tracker {
             return Err("no connection");
         };
         let before = connection.place(hash);
-        let place = Place::new(self.config.seed, announce.peer_id, announce.left == Some(0));
+        let is_completed = announce.event == Some(AnnounceEvent::Completed);
+        let is_seed = is_completed || announce.left == Some(0);
+        let place = Place::new(self.config.seed, announce.peer_id, is_seed);
         match before {
             Some(before) if before.position != place.position => {
                 return Err("this connection has another peer_id in this swarm");
@@ -249,7 +251,7 @@ impl Tracker {
         self.stats.peers += swarm.len() - peers;
         joined?;
         let is_new_seed = place.is_seed && before.is_none_or(|before| !before.is_seed);
-        if announce.event == Some(AnnounceEvent::Completed) && is_new_seed {
+        if is_completed && is_new_seed {
             swarm.downloaded += 1;
         }
         connection.set_place(hash, place);
