@@ -40,7 +40,7 @@ export class Torrent extends Emitter<TorrentEvents> {
   #metadata: MetadataMessage | null = null;
   #files: readonly TorrentFile[] = [];
   #last: StatsMessage | null = null;
-  #isRemoved = false;
+  #ended: HeadwaterError | null = null;
 
   /** @internal */
   constructor(host: TorrentHost, key: TorrentKey) {
@@ -105,7 +105,7 @@ export class Torrent extends Emitter<TorrentEvents> {
 
   /** Leaves the swarm and frees the window. Streams of this torrent end with an error. */
   remove(): void {
-    if (!this.#isRemoved) this.#host.remove(this);
+    if (!this.#ended) this.#host.remove(this);
   }
 
   /** @internal */
@@ -134,7 +134,7 @@ export class Torrent extends Emitter<TorrentEvents> {
 
   /** @internal */
   end(error: HeadwaterError): void {
-    this.#isRemoved = true;
+    this.#ended = error;
     this.#settle.reject(error);
     for (const read of [...this.#reads]) read.fail(error);
   }
@@ -177,7 +177,7 @@ export class Torrent extends Emitter<TorrentEvents> {
   }
 
   #openRead(file: number, range: Partial<ByteRange>): Read {
-    if (this.#isRemoved) throw new HeadwaterError("removed", "This torrent was removed.");
+    if (this.#ended) throw this.#ended;
     const read: Read = this.#host.openRead(this.#key, file, range, () => this.#reads.delete(read));
     this.#reads.add(read);
     return read;
