@@ -85,11 +85,12 @@ export class PieceMapView {
 
   #drawBrackets(context: CanvasRenderingContext2D, map: PieceMap, width: number, palette: Palette): void {
     const count = map.states.length;
-    const head = map.heads.length > 0 ? Math.min(...map.heads) : null;
+    // Pieces behind every reader are kept to share; so are all of them when nobody reads.
+    const head = map.heads.length > 0 ? Math.min(...map.heads) : map.states.lastIndexOf(PieceState.verified) + 1;
     const first = map.states.indexOf(PieceState.verified);
     const bytes = (pieces: number): string => format.bytes(pieces * this.#pieceLength);
     const x = (piece: number): number => (piece / count) * width;
-    if (head !== null && first >= 0 && first < head) {
+    if (first >= 0 && first < head) {
       const kept = map.states.subarray(first, head).reduce((sum, state) => sum + Number(state === PieceState.verified), 0);
       drawBracket(context, x(first), x(head), `kept ${bytes(kept)}`, palette.muted, width);
     }
