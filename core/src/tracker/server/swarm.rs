@@ -13,6 +13,10 @@ use alloc::vec::Vec;
 /// after 50 s; a client that offers again to others waits less.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// A peer that offers again so soon wants others: a client that announces with its first offer and
+/// sends the rest after it, for one.
+const SAME_PAIR_PAUSE: Duration = Duration::from_secs(8);
+
 /// Intervals without an announce after which a peer, connected or not, is no longer there.
 const MISSED_INTERVALS: u32 = 3;
 
@@ -63,8 +67,15 @@ struct Member {
     /// Offers it got, and has not answered.
     awaited: Vec<Awaited>,
     /// Who sent how many of the offers it got since then; at most `Rules::max_received` of them.
-    offerers: Vec<(ConnKey, u32)>,
+    offerers: Vec<Offerer>,
     offered_since: Instant,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Offerer {
+    connection: ConnKey,
+    offers: u32,
+    last: Instant,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -240,14 +251,12 @@ impl Member {
             self.offered_since = now;
             self.offerers = Vec::new();
         }
-        let from = |one: &(ConnKey, u32)| one.0 == connection;
-        let from_one = self
-            .offerers
-            .iter()
-            .find(|one| from(one))
-            .map_or(0, |one| one.1);
-        let received: u32 = self.offerers.iter().map(|one| one.1).sum();
-        received < rules.max_received && from_one < rules.max_received_from_one
+        let is_it = |one: &&Offerer| one.connection == connection;
+        let is_free = |one: &Offerer| {
+            one.offers < rules.max_received_from_one && now.since(one.last) >= SAME_PAIR_PAUSE
+        };
+        let received: u32 = self.offerers.iter().map(|one| one.offers).sum();
+        received < rules.max_received && self.offerers.iter().find(is_it).is_none_or(is_free)
     }
 
     /// Note an offer on its way to this peer; where that is.
@@ -259,9 +268,13 @@ impl Member {
         offer: OfferId,
         rules: &Rules,
     ) -> ConnKey {
-        match self.offerers.iter_mut().find(|one| one.0 == by) {
-            Some(one) => one.1 += 1,
-            None => self.offerers.push((by, 1)),
+        match self.offerers.iter_mut().find(|one| one.connection == by) {
+            Some(one) => (one.offers, one.last) = (one.offers + 1, now),
+            None => self.offerers.push(Offerer {
+                connection: by,
+                offers: 1,
+                last: now,
+            }),
         }
         self.awaited.retain(|awaited| awaited.until > now);
         if self.awaited.len() >= rules.max_received as usize {

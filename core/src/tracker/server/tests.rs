@@ -406,6 +406,22 @@ fn a_flood_of_offers_reaches_one_victim_a_few_times() {
 }
 
 #[test]
+fn offers_that_follow_the_first_reach_others_than_it_did() {
+    let mut world = World::new();
+    world.join(0, Some(0), 0);
+    for n in 1..5 {
+        world.join(n, Some(9), 0);
+    }
+    world.take();
+    world.join(9, Some(9), 1);
+    assert_eq!(world.offers()[0].0, conn(0), "the seed first");
+    world.announce(announce(9, Some(9), 4), 9);
+    let mut to: Vec<_> = world.offers().into_iter().map(|(to, ..)| to.0).collect();
+    to.sort_unstable();
+    assert_eq!(to, [1, 2, 3, 4]);
+}
+
+#[test]
 fn a_crowd_does_not_bury_the_only_seed() {
     let mut world = World::new();
     world.join(0, Some(0), 0);
