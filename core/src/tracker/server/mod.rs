@@ -2,7 +2,7 @@
 //!
 //! It trusts nobody: a peer is the connection it announced itself on, an answer is taken only
 //! from the peer that got the offer, and only once. An announce costs the same in a swarm of ten
-//! and of a hundred thousand (see [`ring`]). Sockets, their timeouts and their outboxes are the
+//! and of a hundred thousand (peers stand on a hash ring). Sockets, their timeouts and their outboxes are the
 //! driver's.
 
 mod ring;
