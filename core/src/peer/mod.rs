@@ -7,6 +7,7 @@ mod pipeline;
 mod rate;
 mod uploads;
 
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -22,7 +23,7 @@ use crate::bitfield::Bitfield;
 use crate::ids::{PeerId, PeerKey};
 use crate::time::Instant;
 use crate::wire::extended::{ExtendedHandshake, LT_DONTHAVE, UT_METADATA};
-use crate::wire::{Decoder, Features, Message};
+use crate::wire::{Decoder, Features, HashSpan, Message};
 
 /// Most bytes in one message to a transport: a data channel takes no more everywhere.
 pub const MAX_SEND: usize = 64 * 1024;
@@ -108,10 +109,12 @@ pub struct Peer {
     pub refused: u64,
     /// Blocks it may still send after we took the request back.
     pub excused: u32,
+    /// Pieces of which it refused a block, and until when it is not asked for them.
+    pub deferred: BTreeMap<u32, Instant>,
     /// Whether it lets its requests starve.
     pub snubbed: bool,
-    /// Our requests for hashes that it has not answered.
-    pub hash_requests: u32,
+    /// Our requests for hashes that it has not answered; also those asked of others since.
+    pub hash_requests: BTreeSet<HashSpan>,
     /// Its requests for hashes that we have not answered.
     pub hash_debts: u32,
     /// When it last said something.
@@ -160,8 +163,9 @@ impl Peer {
             sent: Rate::default(),
             refused: 0,
             excused: 0,
+            deferred: BTreeMap::new(),
             snubbed: false,
-            hash_requests: 0,
+            hash_requests: BTreeSet::new(),
             hash_debts: 0,
             heard: now,
             spoke: now,

@@ -12,9 +12,12 @@ use crate::layout::{BLOCK_LENGTH, Block, PieceIndex};
 use crate::peer::{Fault, Has, Peer};
 use crate::picker::Pick;
 use crate::selector;
+use crate::time::Duration;
 use crate::window::Moved;
 use crate::wire::Message;
 
+/// How long a peer that refused a block is not asked for its piece.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// Blocks nobody asked for that a peer may send beyond those we took back.
 const MAX_UNASKED: u32 = 64;
 
@@ -219,6 +222,7 @@ impl Swarm {
         let is_fit = best
             .is_none_or(|best| selector::may_take_urgent(peer.pipeline.expected(self.now), best));
         let mut evicted = Vec::new();
+        peer.deferred.retain(|_, until| *until > self.now);
         while peer.pipeline.room() > 0 {
             let urgent = torrent.window.urgent().filter(|_| is_fit);
             let may = |piece: u32| {
@@ -226,7 +230,9 @@ impl Swarm {
                     .assembler
                     .piece(piece)
                     .and_then(|partial| partial.only);
-                peer.has(piece) && only.is_none_or(|only| only == key)
+                peer.has(piece)
+                    && !peer.deferred.contains_key(&piece)
+                    && only.is_none_or(|only| only == key)
             };
             let piece = match torrent.picker.next(urgent, may) {
                 None => break,
@@ -243,8 +249,8 @@ impl Swarm {
                     if let Some(span) = super::hashes::leaves_span(torrent, index) {
                         torrent.hashes.want_leaves(index, span);
                         // Ahead of the blocks, so that the first of them can be proven when it comes.
-                        if peer.v2 && peer.hash_requests < super::proofs::MAX_OUT {
-                            peer.hash_requests += 1;
+                        if peer.v2 && peer.hash_requests.len() < super::proofs::MAX_OUT {
+                            peer.hash_requests.insert(span);
                             peer.say(&Message::HashRequest(span));
                             torrent.hashes.ask(self.now, span, key);
                         }
@@ -276,7 +282,7 @@ impl Swarm {
     }
 
     /// What the fastest peer needs for a block.
-    pub(super) fn best_expected(&self) -> Option<core::time::Duration> {
+    pub(super) fn best_expected(&self) -> Option<Duration> {
         let useful = self
             .peers
             .values()
@@ -502,9 +508,10 @@ impl Swarm {
                 if !asked.released {
                     self.free_block(key, block);
                 }
-                // It does not have what it said it had; asking again would go on for ever.
-                if !chokes {
-                    self.has_no_more(key, piece)?;
+                // Perhaps it let the piece go, perhaps it is busy; asking at once again would go
+                // on for ever.
+                if !chokes && let Some(peer) = self.peers.get_mut(&key) {
+                    peer.deferred.insert(piece, self.now + ASK_AGAIN);
                 }
             }
             None => peer.excused = peer.excused.saturating_sub(1),
@@ -530,7 +537,6 @@ impl Swarm {
             return;
         };
         torrent.hashes.drop_peer(peer.key);
-        peer.hash_requests = 0;
         for piece in torrent.assembler.indices().collect::<Vec<_>>() {
             if let Some(partial) = torrent.assembler.piece_mut(piece)
                 && partial.only == Some(peer.key)

@@ -38,8 +38,8 @@ pub(super) struct Wanted {
     pub purpose: Purpose,
     /// With whom, since when; `None` if nobody was asked yet.
     pub asked: Option<(PeerKey, Instant)>,
-    /// Who failed to answer: asked again only if there is nobody else.
-    pub failed: Option<PeerKey>,
+    /// Who refused last, and when.
+    pub refused: Option<(PeerKey, Instant)>,
 }
 
 /// A request of a peer that waits for leaves from storage.
@@ -75,7 +75,7 @@ impl HashDesk {
         let wanted = Wanted {
             purpose: Purpose::Leaves(torrent_piece),
             asked: None,
-            failed: None,
+            refused: None,
         };
         self.wanted.entry(span).or_insert(wanted);
     }
@@ -90,7 +90,7 @@ impl HashDesk {
             let wanted = Wanted {
                 purpose: Purpose::Layer(file),
                 asked: None,
-                failed: None,
+                refused: None,
             };
             self.wanted.entry(span).or_insert(wanted);
         }
@@ -109,7 +109,10 @@ impl HashDesk {
 
     /// What nobody was asked for, or what whoever was asked has kept for too long.
     pub fn due(&self, now: Instant) -> Vec<(HashSpan, Wanted)> {
-        let is_due = |wanted: &Wanted| wanted.asked.is_none_or(|(_, at)| now.since(at) > PATIENCE);
+        let is_over = |since: Option<(PeerKey, Instant)>| {
+            since.is_none_or(|(_, at)| now.since(at) > PATIENCE)
+        };
+        let is_due = |wanted: &Wanted| is_over(wanted.asked.or(wanted.refused));
         self.wanted
             .iter()
             .filter(|(_, wanted)| is_due(wanted))
@@ -117,23 +120,18 @@ impl HashDesk {
             .collect()
     }
 
-    /// A peer was asked. Who had been asked before.
+    /// A peer was asked.
     pub fn ask(&mut self, now: Instant, span: HashSpan, peer: PeerKey) {
         if let Some(wanted) = self.wanted.get_mut(&span) {
-            if let Some((before, _)) = wanted.asked {
-                wanted.failed = Some(before);
-            }
             wanted.asked = Some((peer, now));
         }
     }
 
-    /// A peer answered or refused, or is gone.
-    pub fn release(&mut self, span: &HashSpan, peer: PeerKey) {
-        if let Some(wanted) = self.wanted.get_mut(span)
-            && wanted.asked.is_some_and(|(asked, _)| asked == peer)
-        {
-            wanted.asked = None;
-            wanted.failed = Some(peer);
+    /// A peer refused, or answered badly.
+    pub fn release(&mut self, now: Instant, span: &HashSpan, peer: PeerKey) {
+        if let Some(wanted) = self.wanted.get_mut(span) {
+            wanted.asked = wanted.asked.filter(|(asked, _)| *asked != peer);
+            wanted.refused = Some((peer, now));
         }
     }
 

@@ -5,7 +5,7 @@ use alloc::string::String;
 
 use super::{Event, Swarm};
 use crate::bitfield::Bitfield;
-use crate::ids::{InfoHashes, PeerKey, SwarmHash};
+use crate::ids::{InfoHashes, PeerId, PeerKey, SwarmHash};
 use crate::peer::{Fault, Has, MAX_QUEUED, Peer};
 use crate::wire::extended::{
     DontHave, ExtendedHandshake, HANDSHAKE_ID, LT_DONTHAVE, MetadataMessage, UT_METADATA,
@@ -76,12 +76,11 @@ impl Swarm {
         if self.barred.contains(&hello.peer_id) {
             return Err(Fault::Barred);
         }
-        if self
-            .peers
-            .values()
-            .any(|other| other.key != key && other.id == Some(hello.peer_id))
-        {
-            return Err(Fault::Twice);
+        if let Some(rival) = self.rival(key, hello.peer_id) {
+            self.close(rival, Some(Fault::Twice), true);
+        }
+        if !self.peers.contains_key(&key) {
+            return Ok(());
         }
         let hashes = self.hashes;
         let Some(mut peer) = self.peers.remove(&key) else {
@@ -109,6 +108,21 @@ impl Swarm {
         self.introduce(&mut peer);
         self.peers.insert(key, peer);
         Ok(())
+    }
+
+    /// Of two connections to one peer, the one to be closed.
+    ///
+    /// Both ends see both and must close the same one: the survivor is the one that the peer with
+    /// the larger id called, or else the older. WebTorrent keeps the one that we called.
+    fn rival(&self, new: PeerKey, id: PeerId) -> Option<PeerKey> {
+        let old = self
+            .peers
+            .values()
+            .find(|peer| peer.key != new && peer.id == Some(id))?;
+        let new = self.peers.get(&new)?;
+        let ours_survives = id.0.starts_with(b"-WW") || self.config.peer_id > id;
+        let is_old_closed = old.dialled != new.dialled && new.dialled == ours_survives;
+        Some(if is_old_closed { old.key } else { new.key })
     }
 
     /// What follows the handshakes: our extensions and what we have.

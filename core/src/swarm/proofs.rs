@@ -13,7 +13,7 @@ use crate::peer::{Fault, Peer};
 use crate::wire::{HashSpan, Message};
 
 /// Hash requests out to one peer.
-pub(super) const MAX_OUT: u32 = 32;
+pub(super) const MAX_OUT: usize = 32;
 
 impl Swarm {
     /// Sends the hash requests that nobody answers yet.
@@ -25,16 +25,11 @@ impl Swarm {
             return;
         }
         for (span, wanted) in torrent.hashes.due(self.now) {
-            let Some(key) = choose(&self.peers, &wanted) else {
+            let Some(key) = choose(&self.peers, &span, &wanted) else {
                 continue;
             };
-            if let Some((before, _)) = wanted.asked
-                && let Some(peer) = self.peers.get_mut(&before)
-            {
-                peer.hash_requests = peer.hash_requests.saturating_sub(1);
-            }
             if let Some(peer) = self.peers.get_mut(&key) {
-                peer.hash_requests += 1;
+                peer.hash_requests.insert(span);
                 peer.say(&Message::HashRequest(span));
                 self.dirty.insert(key);
                 torrent.hashes.ask(self.now, span, key);
@@ -47,8 +42,9 @@ impl Swarm {
         let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &mut self.torrent) else {
             return Ok(());
         };
-        peer.hash_requests = peer.hash_requests.saturating_sub(1);
-        torrent.hashes.release(span, key);
+        if peer.hash_requests.remove(span) {
+            torrent.hashes.release(self.now, span, key);
+        }
         Ok(())
     }
 
@@ -62,7 +58,9 @@ impl Swarm {
         let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &mut self.torrent) else {
             return Err(Fault::BadHashes);
         };
-        peer.hash_requests = peer.hash_requests.checked_sub(1).ok_or(Fault::BadHashes)?;
+        if !peer.hash_requests.remove(span) {
+            return Err(Fault::BadHashes);
+        }
         // Somebody else may have answered it meanwhile, or the reader moved on.
         let Some(purpose) = torrent.hashes.purpose(span) else {
             return Ok(());
@@ -77,7 +75,7 @@ impl Swarm {
         };
         let proven = known.is_some_and(|known| span_of(span).verify(&known, &hashes).is_ok());
         if !proven {
-            torrent.hashes.release(span, key);
+            torrent.hashes.release(self.now, span, key);
             return Err(Fault::BadHashes);
         }
         torrent.hashes.done(span);
@@ -192,27 +190,25 @@ impl Swarm {
     }
 }
 
-/// Whom to ask: a peer that means v2, has the piece if it is about one, and is least busy; not the
-/// one that failed, unless it is the only one.
-fn choose(peers: &BTreeMap<PeerKey, Peer>, wanted: &Wanted) -> Option<PeerKey> {
+/// Whom to ask: a peer that means v2, has the piece if it is about one, has not been asked already,
+/// and is least busy; the one that refused only if there is no other.
+fn choose(peers: &BTreeMap<PeerKey, Peer>, span: &HashSpan, wanted: &Wanted) -> Option<PeerKey> {
     let able = |peer: &&Peer| {
         let has = match wanted.purpose {
             Purpose::Leaves(piece) => peer.has(piece.get()),
             Purpose::Layer(_) => true,
         };
-        peer.v2 && has && peer.hash_requests < MAX_OUT
+        let asked = &peer.hash_requests;
+        peer.v2 && has && asked.len() < MAX_OUT && !asked.contains(span)
     };
-    let is_late = |peer: &Peer| wanted.asked.is_some_and(|(asked, _)| asked == peer.key);
+    let refused = |peer: &Peer| {
+        wanted
+            .refused
+            .is_some_and(|(refuser, _)| refuser == peer.key)
+    };
     peers
         .values()
         .filter(able)
-        .min_by_key(|peer| {
-            (
-                is_late(peer),
-                wanted.failed == Some(peer.key),
-                peer.hash_requests,
-                peer.key,
-            )
-        })
+        .min_by_key(|peer| (refused(peer), peer.hash_requests.len(), peer.key))
         .map(|peer| peer.key)
 }

@@ -56,6 +56,9 @@ impl Swarm {
         self.snub();
         self.drop_silent();
         self.ask_for_metadata();
+        // Whoever was put off may be asked again.
+        let put_off = self.peers.values().filter(|peer| !peer.deferred.is_empty());
+        self.dirty.extend(put_off.map(|peer| peer.key));
     }
 
     /// Asks a second peer for blocks at a reader's head that take too long.
