@@ -113,14 +113,15 @@ impl Swarm {
     /// Of two connections to one peer, the one to be closed.
     ///
     /// Both ends see both and must close the same one: the survivor is the one that the peer with
-    /// the larger id called, or else the older. WebTorrent keeps the one that we called.
+    /// the smaller id called (as in the tracker client), or else the older. WebTorrent keeps the one
+    /// that we called.
     fn rival(&self, new: PeerKey, id: PeerId) -> Option<PeerKey> {
         let old = self
             .peers
             .values()
             .find(|peer| peer.key != new && peer.id == Some(id))?;
         let new = self.peers.get(&new)?;
-        let ours_survives = id.0.starts_with(b"-WW") || self.config.peer_id > id;
+        let ours_survives = id.0.starts_with(b"-WW") || self.config.peer_id < id;
         let is_old_closed = old.dialled != new.dialled && new.dialled == ours_survives;
         Some(if is_old_closed { old.key } else { new.key })
     }
