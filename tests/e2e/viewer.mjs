@@ -2,6 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { BROWSER } from "./browser.mjs";
 
 /** Opens the bare page; with a media permission, so that its peers may be pages on this machine. */
@@ -12,9 +13,20 @@ export async function openViewer(browser, url) {
   return page;
 }
 
-/** Joins a swarm and waits for the metadata. */
-export function join(page, id, options = {}) {
-  return page.evaluate((id, options) => window.join(id, options), id, options);
+/** Joins a swarm and waits for the metadata; if it does not come, says what happened instead. */
+export async function join(page, id, options = {}, { withinMs = 30_000 } = {}) {
+  const joined = page.evaluate((id, options) => window.join(id, options), id, options);
+  const late = new AbortController();
+  const timeout = sleep(withinMs, undefined, { signal: late.signal }).then(async () => {
+    const seen = await page.evaluate(() => JSON.stringify(window.seen));
+    throw new Error(`not joined within ${withinMs} ms; seen: ${seen}; errors: ${page.errors}`);
+  });
+  try {
+    return await Promise.race([joined, timeout]);
+  } finally {
+    late.abort();
+    timeout.catch(() => {});
+  }
 }
 
 /** What has happened to the torrent of that page so far, of these kinds. */
