@@ -88,10 +88,11 @@ export class Browser {
     page.errors = [];
     page.on("pageerror", (error) => page.errors.push(String(error?.message ?? error)));
     page.on("console", (message) => {
-      if (message.type() === "error") page.errors.push(message.text());
+      if (message.type() === "error") page.errors.push(`${message.text()} (${message.location()?.url ?? ""})`);
       if (process.env.VERBOSE) console.error(`[page] ${message.text()}`);
     });
     await page.goto(url);
+    await page.bringToFront();
     return page;
   }
 

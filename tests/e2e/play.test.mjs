@@ -7,7 +7,7 @@ import { SAMPLE, withSeeder } from "./headwater.mjs";
 import { serve } from "./server.mjs";
 import { join, openViewer, seen, sha256 } from "./viewer.mjs";
 
-describe("a page plays a film from the native seeder", { timeout: 180_000 }, () => {
+describe("a page plays a film from the native seeder", { timeout: 240_000 }, () => {
   let server;
   let browser;
   before(async () => {

@@ -29,7 +29,7 @@ window.joinBadly = (id, options) =>
   new Promise((resolve) => {
     const torrent = new Headwater(options).add(id);
     torrent.on("error", ({ code, message, hint }) => resolve({ code, message, hint }));
-    torrent.ready.then(() => resolve({ code: "none" }), () => {});
+    torrent.ready.then(() => resolve({ code: "none" }), ({ code, message, hint }) => resolve({ code, message, hint }));
   });
 
 function describe() {
@@ -73,13 +73,10 @@ window.play = async (rate) => {
 
 const atEnd = () => film.duration - film.currentTime < 0.05;
 
-/** Seeks there; answers the time of the frame that is shown then, and how much of it is not black. */
+/** Seeks there while it plays; answers the time of the frame that is shown then, and how much of it is not black. */
 window.seek = async (part) => {
-  if (film.readyState === 0) {
-    const loaded = occurs("loadedmetadata");
-    await file.streamTo(film);
-    await loaded;
-  }
+  await file.streamTo(film);
+  await film.play();
   const target = film.duration * part;
   const shown = new Promise((resolve) => {
     const look = (_, frame) => (frame.mediaTime > target - 0.5 ? resolve(frame.mediaTime) : film.requestVideoFrameCallback(look));
@@ -88,7 +85,9 @@ window.seek = async (part) => {
   const sought = occurs("seeked");
   film.currentTime = target;
   await sought;
-  return { target, mediaTime: await shown, lit: litPart() };
+  const mediaTime = await shown;
+  film.pause();
+  return { target, mediaTime, lit: litPart() };
 };
 
 function litPart() {
