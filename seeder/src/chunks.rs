@@ -3,7 +3,7 @@
 //! Peers ask for 16 KiB at a time; we read half a MiB at once, in a thread that may wait, and cut
 //! blocks from it without a copy. What was read last is kept for those who ask next.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -51,6 +51,8 @@ pub struct Chunks {
     kept: VecDeque<(Place, Bytes)>,
     waiting: BTreeMap<Place, Waiting>,
     queue: VecDeque<Place>,
+    /// Chunks that could not be read whole: one of their files has changed, the others are read block by block.
+    torn: BTreeSet<Place>,
     reads: usize,
     done: mpsc::UnboundedSender<Read>,
 }
@@ -74,12 +76,13 @@ impl Chunks {
     /// None yet; what has been read comes out of the receiver, for [`finish`](Self::finish).
     pub fn new() -> (Self, mpsc::UnboundedReceiver<Read>) {
         let (done, reads) = mpsc::unbounded_channel();
-        let (kept, waiting, queue) = Default::default();
+        let (kept, waiting, queue, torn) = Default::default();
         (
             Self {
                 kept,
                 waiting,
                 queue,
+                torn,
                 reads: 0,
                 done,
             },
@@ -97,13 +100,54 @@ impl Chunks {
         let layout = storage.layout();
         let start = layout.piece_start(block.piece) + u64::from(block.begin);
         let range = start..start + u64::from(block.length);
-        let place = Place::around(torrent, &range, layout.length());
+        let mut place = Place::around(torrent, &range, layout.length());
+        if self.torn.contains(&place) {
+            place = Place::of(torrent, &range);
+        }
         if let Some(at) = self.kept.iter().rposition(|(other, _)| *other == place) {
             let found = self.kept.remove(at)?;
             let bytes = place.cut(&found.1, &range);
             self.kept.push_back(found);
             return Some(bytes);
         }
+        self.wait(place, storage, block, range);
+        None
+    }
+
+    /// Keeps what was read, and answers those who waited for it.
+    pub fn finish(&mut self, Read { place, bytes }: Read) -> Vec<Loaded> {
+        self.reads -= 1;
+        let mut answers = Vec::new();
+        if let Some(Waiting { storage, blocks }) = self.waiting.remove(&place) {
+            for (block, range) in blocks {
+                let bytes = match &bytes {
+                    Ok(bytes) => Ok(place.cut(bytes, &range)),
+                    Err(_) if place != Place::of(place.torrent, &range) => {
+                        self.torn.insert(place);
+                        self.wait(Place::of(place.torrent, &range), &storage, block, range);
+                        continue;
+                    }
+                    Err(e) => Err(e.to_string()),
+                };
+                let torrent = place.torrent;
+                answers.push(Loaded {
+                    torrent,
+                    block,
+                    bytes,
+                });
+            }
+        }
+        if let Ok(bytes) = bytes {
+            if self.kept.len() >= MAX_KEPT {
+                self.kept.pop_front();
+            }
+            self.kept.push_back((place, bytes));
+        }
+        self.read_next();
+        answers
+    }
+
+    fn wait(&mut self, place: Place, storage: &Arc<Storage>, block: Block, range: Range<u64>) {
         let waiting = self.waiting.entry(place).or_insert_with(|| {
             self.queue.push_back(place);
             Waiting {
@@ -113,31 +157,6 @@ impl Chunks {
         });
         waiting.blocks.push((block, range));
         self.read_next();
-        None
-    }
-
-    /// Keeps what was read, and answers those who waited for it.
-    pub fn finish(&mut self, Read { place, bytes }: Read) -> Vec<Loaded> {
-        self.reads -= 1;
-        let waited = self.waiting.remove(&place);
-        self.read_next();
-        let blocks = waited.map(|waited| waited.blocks).unwrap_or_default();
-        let answer = |(block, range)| Loaded {
-            torrent: place.torrent,
-            block,
-            bytes: match &bytes {
-                Ok(bytes) => Ok(place.cut(bytes, &range)),
-                Err(e) => Err(e.to_string()),
-            },
-        };
-        let answers = blocks.into_iter().map(answer).collect();
-        if let Ok(bytes) = bytes {
-            if self.kept.len() >= MAX_KEPT {
-                self.kept.pop_front();
-            }
-            self.kept.push_back((place, bytes));
-        }
-        answers
     }
 
     fn read_next(&mut self) {
@@ -172,11 +191,15 @@ impl Place {
                 end,
             }
         } else {
-            Self {
-                torrent,
-                start: range.start,
-                end: range.end,
-            }
+            Self::of(torrent, range)
+        }
+    }
+
+    fn of(torrent: TorrentNumber, range: &Range<u64>) -> Self {
+        Self {
+            torrent,
+            start: range.start,
+            end: range.end,
         }
     }
 

@@ -45,5 +45,7 @@ fn log_to_stderr(verbose: u8) {
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .without_time()
+        // A log that nobody reads any more is no reason to stop.
+        .log_internal_errors(false)
         .init();
 }

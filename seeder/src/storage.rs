@@ -107,9 +107,13 @@ impl Storage {
         ))
     }
 
-    /// Whether every file still is what was hashed; the first that is not, if any.
-    pub fn first_changed(&self) -> Option<&SourceFile> {
-        self.files.iter().find(|file| file.open().is_err())
+    /// The files that no longer are what was hashed.
+    pub fn changed(&self) -> Vec<FileIndex> {
+        let content = self.layout.content_files().zip(&self.files);
+        content
+            .filter(|(_, source)| source.open().is_err())
+            .map(|((file, _), _)| file)
+            .collect()
     }
 
     fn read_into(&self, span: Span, skip: u64, bytes: &mut [u8]) -> io::Result<()> {

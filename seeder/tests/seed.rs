@@ -32,6 +32,7 @@ impl Seeder {
             .args(args)
             .current_dir(&folder.0)
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("the command runs");
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
@@ -53,6 +54,17 @@ impl Seeder {
         let mut figures =
             lines.map(|line| serde_json::from_str(&line.expect("UTF-8")).expect("JSON"));
         figures.find(|line| test(line)).expect("such a line")
+    }
+
+    /// Waits until it complains of something with these words in it; what else it says goes to our own log.
+    fn complains(&mut self, words: &str) {
+        let log = BufReader::new(self.child.stderr.take().expect("its log"));
+        let mut lines = log.lines().map(|line| line.expect("UTF-8"));
+        assert!(
+            lines.any(|line| line.contains(words)),
+            "it ended without a word of {words:?}"
+        );
+        std::thread::spawn(move || lines.for_each(|line| eprintln!("{line}")));
     }
 
     fn interrupt(&mut self) -> std::process::ExitStatus {
@@ -343,4 +355,15 @@ fn a_tracker_that_was_down_is_found_when_it_comes() {
     let seeder = Seeder::start(&folder, &["film.mp4", "--no-tracker", "--tracker", &url]);
     let _tracker = TrackerAlone::start(&free);
     assert!(view(seeder.says("magnet"), 0, 0..50_000) == bytes(50_000));
+}
+
+#[test]
+fn a_file_that_goes_is_withdrawn_and_the_others_stay() {
+    let folder = Folder::new();
+    folder.file("set/a.mp4", 100_000);
+    folder.file("set/b.mp4", 120_000);
+    let mut seeder = Seeder::start(&folder, &["set"]);
+    fs::remove_file(folder.path("set/a.mp4")).expect("remove");
+    seeder.complains("a.mp4 has changed or gone");
+    assert!(view(seeder.says("magnet"), 1, 0..120_000) == bytes(120_000));
 }

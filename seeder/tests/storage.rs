@@ -6,13 +6,14 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use headwater::chunks::Chunks;
+use headwater::chunks::{Chunks, Loaded, Read};
 use headwater::cli::{Cli, Command};
 use headwater::config::Create;
 use headwater::making::{self, Made};
 use headwater_core::layout::Block;
 use headwater_core::merkle;
 use support::{Folder, bytes};
+use tokio::sync::mpsc;
 
 /// A torrent of what is at `path`, made with these flags.
 fn make(path: &Path, flags: &[&str]) -> Made {
@@ -92,11 +93,12 @@ fn a_file_that_is_truncated_overwritten_replaced_or_deleted_is_not_read() {
         let path = folder.file("film.mp4", 300_000);
         let storage = make(&path, &[]).storage;
         assert!(storage.read(0..300_000).expect("bytes") == bytes(300_000));
+        assert_eq!(storage.changed(), []);
         spoil(&path);
         for range in [0..16_384, 50_000..60_000, 299_999..300_000] {
             assert!(storage.read(range).is_err(), "{what}");
         }
-        assert!(storage.first_changed().is_some(), "{what}");
+        assert_eq!(storage.changed().len(), 1, "{what}");
     }
 }
 
@@ -139,6 +141,38 @@ async fn a_chunk_is_read_once_and_cut_for_all() {
             .block(0, &Arc::clone(&made.storage), beyond)
             .is_none()
     );
-    let answers = chunks.finish(reads.recv().await.expect("a read"));
+    let answers = answers_to(&mut chunks, &mut reads).await;
     assert!(answers[0].bytes.is_err(), "{answers:?}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_takes_none_of_its_neighbours_along() {
+    let folder = Folder::new();
+    folder.file("set/a", 40_000);
+    folder.file("set/b", 50_000);
+    let made = make(&folder.path("set"), &["--v1", "--piece-length", "16KiB"]);
+    let layout = made.metainfo.layout();
+    let (mut chunks, mut reads) = Chunks::new();
+    fs::remove_file(folder.path("set/a")).expect("remove");
+    let of_a = layout.run(1, 0, 16_384).expect("a block");
+    let of_b = layout.run(3, 0, 16_384).expect("a block");
+    for _ in 0..2 {
+        assert!(chunks.block(0, &made.storage, of_a).is_none());
+        let answers = answers_to(&mut chunks, &mut reads).await;
+        assert!(answers[0].bytes.is_err(), "{answers:?}");
+    }
+    assert!(chunks.block(0, &made.storage, of_b).is_none());
+    let mut answers = answers_to(&mut chunks, &mut reads).await;
+    let start = 3 * 16_384 - 40_000;
+    assert!(answers.remove(0).bytes.expect("bytes")[..] == bytes(50_000)[start..start + 16_384]);
+}
+
+/// The next answers, after however many reads that takes.
+async fn answers_to(chunks: &mut Chunks, reads: &mut mpsc::UnboundedReceiver<Read>) -> Vec<Loaded> {
+    loop {
+        let answers = chunks.finish(reads.recv().await.expect("a read"));
+        if !answers.is_empty() {
+            return answers;
+        }
+    }
 }

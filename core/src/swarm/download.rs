@@ -293,17 +293,22 @@ impl Swarm {
     /// Tells peers that these pieces are gone (BEP 54).
     fn retract(&mut self, evicted: &[u32]) {
         for piece in evicted {
-            for peer in self.peers.values_mut() {
-                if let Some(id) = peer.lt_donthave() {
-                    let payload = crate::wire::extended::DontHave(*piece).to_payload();
-                    peer.say(&Message::Extended {
-                        id,
-                        payload: &payload,
-                    });
-                    self.dirty.insert(peer.key);
-                }
-            }
+            self.say_gone(*piece);
             self.tell(Event::PieceEvicted { piece: *piece });
+        }
+    }
+
+    /// Tells all who understand it that we no longer have a piece.
+    pub(super) fn say_gone(&mut self, piece: u32) {
+        let payload = crate::wire::extended::DontHave(piece).to_payload();
+        for peer in self.peers.values_mut() {
+            if let Some(id) = peer.lt_donthave() {
+                peer.say(&Message::Extended {
+                    id,
+                    payload: &payload,
+                });
+                self.dirty.insert(peer.key);
+            }
         }
     }
 

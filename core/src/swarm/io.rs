@@ -47,6 +47,8 @@ pub enum Input<'a> {
         /// Bytes within the file.
         range: Range<u64>,
     },
+    /// Storage no longer has this piece as it was hashed: it is withdrawn. Only where storage had all.
+    PieceLost(PieceIndex),
     /// Bytes came from a peer, cut anywhere.
     Received(PeerKey, &'a [u8]),
     /// The moment that [`poll_timeout`](super::Swarm::poll_timeout) named has come.
@@ -144,7 +146,7 @@ pub enum Event {
         /// The piece.
         piece: u32,
     },
-    /// Storage could not deliver what it should have.
+    /// Storage could not deliver what it should have; the piece is withdrawn.
     StorageFailed {
         /// The piece.
         piece: u32,

@@ -147,6 +147,7 @@ impl Swarm {
                 dialled,
                 name,
             } => self.open(peer, transport, dialled, name),
+            Input::PieceLost(piece) => self.withdraw(piece),
             Input::Pulled(reader, bytes) => self.pulled(reader, bytes),
             Input::ReaderClosed(reader) => self.reader_closed(reader),
             Input::ReaderOpened {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{Event, Output, Swarm};
 use crate::choker::Candidate;
 use crate::ids::PeerKey;
-use crate::layout::Block;
+use crate::layout::{Block, PieceIndex};
 use crate::peer::{Fault, Queued};
 use crate::time::Duration;
 use crate::wire::{Message, encode_piece_header};
@@ -165,9 +165,16 @@ impl Swarm {
                 self.dirty.insert(peer.key);
             }
         }
-        self.tell(Event::StorageFailed {
-            piece: block.piece.get(),
-        });
+        self.withdraw(block.piece);
+    }
+
+    /// A piece that cannot be read is not ours to promise: peers are told, once.
+    pub(super) fn withdraw(&mut self, piece: PieceIndex) {
+        let torrent = self.torrent.as_mut().filter(|torrent| torrent.complete);
+        if torrent.is_some_and(|torrent| torrent.have.clear(piece.get())) {
+            self.tell(Event::StorageFailed { piece: piece.get() });
+            self.say_gone(piece.get());
+        }
     }
 
     /// Decides anew whom we answer.

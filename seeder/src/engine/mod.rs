@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use headwater_core::hash::Sha256Digest;
 use headwater_core::ids::PeerKey;
-use headwater_core::layout::PieceIndex;
+use headwater_core::layout::{FileIndex, PieceIndex};
 use headwater_core::peer::Transport;
 use headwater_core::swarm::{self, Swarm};
 use headwater_core::time::Instant;
@@ -33,6 +33,10 @@ pub use readers::{Handle, Reader};
 
 /// How long peers may take to hear that we go.
 const FAREWELL: std::time::Duration = std::time::Duration::from_millis(300);
+
+/// Time between two looks whether the files are still what was hashed. Sooner withdraws sooner,
+/// and opens every file more often.
+const LOOK: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Longest sleep when nothing is due.
 const IDLE: std::time::Duration = std::time::Duration::from_secs(60);
@@ -77,8 +81,10 @@ pub struct Engine {
     open: BTreeSet<PeerKey>,
     /// Trackers whose trouble has been told, and not yet its end.
     troubled: BTreeSet<(TorrentNumber, String)>,
-    /// Torrents whose files' trouble has been told.
-    failed: BTreeSet<TorrentNumber>,
+    changed: mpsc::Sender<Vec<(TorrentNumber, FileIndex)>>,
+    changes: mpsc::Receiver<Vec<(TorrentNumber, FileIndex)>>,
+    /// Files that have been withdrawn.
+    lost: BTreeSet<(TorrentNumber, FileIndex)>,
     sent: u64,
     received: u64,
     requests: u64,
@@ -111,6 +117,7 @@ impl Engine {
     ) -> Self {
         let (chunks, reads) = Chunks::new();
         let (hashed, hashes) = mpsc::unbounded_channel();
+        let (changed, changes) = mpsc::channel(1);
         let (handle, commands) = Handle::new();
         let (sockets, socket_events) = Sockets::new();
         Self {
@@ -131,7 +138,9 @@ impl Engine {
             dialled: BTreeSet::new(),
             open: BTreeSet::new(),
             troubled: BTreeSet::new(),
-            failed: BTreeSet::new(),
+            changed,
+            changes,
+            lost: BTreeSet::new(),
             sent: 0,
             received: 0,
             requests: 0,
@@ -143,6 +152,8 @@ impl Engine {
         tokio::pin!(stop);
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             self.settle();
             let due = self.due();
@@ -151,12 +162,14 @@ impl Engine {
                 () = self.endpoint.drive() => {}
                 Some(read) = self.reads.recv() => self.finish_reads(read),
                 Some(hashed) = self.hashes.recv() => self.finish_leaves(hashed),
+                Some(files) = self.changes.recv() => self.withdraw(&files),
                 Some(command) = self.commands.recv() => self.obey(command),
                 Some((key, event)) = self.socket_events.recv() => self.on_socket(key, event),
                 _ = ticks.tick() => {
                     tell(self.figures());
                     self.tell_progress();
                 }
+                _ = looks.tick() => self.look(),
                 () = sleep_until(due) => {}
             }
             self.time_out();
@@ -520,17 +533,61 @@ impl Engine {
                 let input = match bytes {
                     Ok(bytes) => swarm::Input::Loaded(block, bytes),
                     Err(why) => {
-                        if self.failed.insert(torrent) {
-                            warn!(
-                                "{why}; what cannot be read as it was is not sent. Seed it anew to share the change"
-                            );
-                        }
+                        debug!("{why}");
                         swarm::Input::LoadFailed(block)
                     }
                 };
                 self.torrents[torrent].swarm.handle_input(now, input);
             }
             next = self.reads.try_recv().ok();
+        }
+    }
+
+    /// Has the files looked at, in a thread that may wait; what is found comes to [`withdraw`](Self::withdraw).
+    fn look(&self) {
+        // The last look may still be under way, on a slow disk.
+        let Ok(place) = self.changed.clone().try_reserve_owned() else {
+            return;
+        };
+        let storages: Vec<_> = self.torrents.iter().map(|t| t.storage.clone()).collect();
+        tokio::task::spawn_blocking(move || {
+            let of_one = |(number, storage): (TorrentNumber, Option<Arc<Storage>>)| {
+                let files = storage.map(|storage| storage.changed()).unwrap_or_default();
+                files.into_iter().map(move |file| (number, file))
+            };
+            let changed: Vec<_> = storages.into_iter().enumerate().flat_map(of_one).collect();
+            // Without anything to say the place is given back.
+            if !changed.is_empty() {
+                place.send(changed);
+            }
+        });
+    }
+
+    /// Takes back what was promised of files that are no longer what was hashed.
+    fn withdraw(&mut self, files: &[(TorrentNumber, FileIndex)]) {
+        let now = self.now();
+        for &(number, file) in files {
+            let torrent = &mut self.torrents[number];
+            let Some(storage) = torrent.storage.as_ref() else {
+                continue;
+            };
+            if !self.lost.insert((number, file)) {
+                continue;
+            }
+            let layout = storage.layout();
+            warn!(
+                "{}: {} has changed or gone, and is no longer shared; seed it anew to share it as it is",
+                torrent.name,
+                layout.entry(file).path.join("/")
+            );
+            for piece in layout
+                .file_pieces(file)
+                .filter_map(|piece| layout.piece(piece))
+            {
+                torrent
+                    .swarm
+                    .handle_input(now, swarm::Input::PieceLost(piece));
+            }
         }
     }
 
