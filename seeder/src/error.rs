@@ -82,10 +82,11 @@ impl fmt::Display for Error {
                 address.ip()
             ),
             Self::Bind(address, source) => {
-                write!(
-                    f,
-                    "cannot listen on {address}: {source}; choose an address of this machine"
-                )
+                let advice = match source.kind() {
+                    io::ErrorKind::PermissionDenied => "choose a port above 1023",
+                    _ => "choose an address of this machine",
+                };
+                write!(f, "cannot listen on {address}: {source}; {advice}")
             }
             Self::Changed(path) => write!(
                 f,

@@ -3,13 +3,15 @@
 //! One task owns it all; nothing in it waits for a disk or a lock. It decides nothing about the
 //! protocol: what to send to whom is the core's affair.
 
+mod files;
 mod readers;
+mod trackers;
+mod upload;
 
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use headwater_core::hash::Sha256Digest;
 use headwater_core::ids::PeerKey;
 use headwater_core::layout::{FileIndex, PieceIndex};
@@ -19,14 +21,14 @@ use headwater_core::time::Instant;
 use headwater_core::tracker::client::{self, Client};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
-use tracing::{debug, warn};
+use tracing::{debug, info};
 
 use crate::bucket::Bucket;
-use crate::chunks::{Chunks, Loaded, Read, TorrentNumber};
+use crate::chunks::{Chunks, Read, TorrentNumber};
 use crate::report::{PerTransport, TICK, Tick};
 use crate::sockets::{SocketEvent, SocketKey, Sockets};
 use crate::storage::Storage;
-use crate::webrtc::{self, Endpoint, EndpointEvent};
+use crate::webrtc::{Endpoint, EndpointEvent};
 
 use readers::{Command, Readers};
 pub use readers::{Handle, Reader};
@@ -306,13 +308,7 @@ impl Engine {
                         .tracker
                         .handle_input(now, client::Input::Closed(peer));
                 }
-                swarm::Output::Event(event) => {
-                    let torrent = &self.torrents[number];
-                    debug!(torrent = torrent.name, ?event);
-                    if event == swarm::Event::Metadata {
-                        self.readers.known(number, &torrent.swarm);
-                    }
-                }
+                swarm::Output::Event(event) => self.on_swarm_event(number, &event),
                 swarm::Output::Data { reader, bytes, .. } => self.readers.data(reader, bytes),
                 swarm::Output::Ended(reader) => self.readers.ended(reader),
             }
@@ -320,108 +316,17 @@ impl Engine {
         busy
     }
 
-    fn drain_tracker(&mut self, now: Instant, number: TorrentNumber) -> bool {
-        let mut busy = false;
-        while let Some(output) = self.torrents[number].tracker.poll_output() {
-            busy = true;
-            match output {
-                client::Output::OpenTracker(key, url) => self.sockets.open((number, key), url),
-                client::Output::SendTracker(key, message) => {
-                    self.sockets.send((number, key), message)
-                }
-                client::Output::CloseTracker(key) => self.sockets.close((number, key)),
-                client::Output::MakeOffer(peer) => {
-                    self.dialled.insert(peer);
-                    let made = self.endpoint.make_offer(peer);
-                    let input = made
-                        .as_deref()
-                        .map(|sdp| client::Input::OfferMade(peer, sdp));
-                    self.answer(now, number, peer, input);
-                }
-                client::Output::AcceptOffer(peer, sdp) => {
-                    let made = self.endpoint.accept_offer(peer, &sdp);
-                    let input = made
-                        .as_deref()
-                        .map(|sdp| client::Input::AnswerMade(peer, sdp));
-                    self.answer(now, number, peer, input);
-                }
-                client::Output::ApplyAnswer(peer, sdp) => {
-                    if let Err(e) = self.endpoint.apply_answer(peer, &sdp) {
-                        self.answer(now, number, peer, Err(&e));
-                    }
-                }
-                client::Output::Drop(peer) => {
-                    self.endpoint.close(peer);
-                    self.dialled.remove(&peer);
-                    if self.open.remove(&peer) {
-                        self.torrents[number]
-                            .swarm
-                            .handle_input(now, swarm::Input::Closed(peer));
-                    }
-                }
-                client::Output::Event(event) => self.on_tracker_event(number, &event),
-            }
-        }
-        busy
-    }
-
-    /// Gives the tracker client what it asked of the endpoint, or why there is none.
-    fn answer(
-        &mut self,
-        now: Instant,
-        number: TorrentNumber,
-        peer: PeerKey,
-        made: Result<client::Input<'_>, &webrtc::Error>,
-    ) {
-        let tracker = &mut self.torrents[number].tracker;
-        match made {
-            Ok(input) => tracker.handle_input(now, input),
-            Err(e) => {
-                debug!(peer = peer.0, "no connection: {e}");
-                self.endpoint.close(peer);
-                self.dialled.remove(&peer);
-                tracker.handle_input(now, client::Input::ConnectionFailed(peer, &e.to_string()));
-            }
-        }
-    }
-
-    /// A tracker in trouble is told of once, and once more when it is well.
-    fn on_tracker_event(&mut self, number: TorrentNumber, event: &client::Event) {
+    fn on_swarm_event(&mut self, number: TorrentNumber, event: &swarm::Event) {
+        let torrent = &self.torrents[number];
         match event {
-            client::Event::Lost { url, message } => {
-                if self.troubled.insert((number, url.clone())) {
-                    warn!("tracker {url} is down ({message}); trying again until it is back");
-                }
+            swarm::Event::PeerOpened { name, client, .. } => {
+                info!(torrent = torrent.name, "{name} is here ({client})");
             }
-            client::Event::Connected { url } => {
-                if self.troubled.remove(&(number, url.clone())) {
-                    warn!("tracker {url} is back");
-                }
+            swarm::Event::PeerClosed { name, reason, .. } => {
+                info!(torrent = torrent.name, "{name} is gone: {reason}");
             }
-            client::Event::Warning { url, message } => warn!("tracker {url} says: {message}"),
-            client::Event::Announced {
-                url,
-                complete,
-                incomplete,
-            } => {
-                debug!(url, complete, incomplete, "announced");
-            }
-        }
-    }
-
-    fn on_socket(&mut self, key: SocketKey, event: SocketEvent) {
-        let now = self.now();
-        let (number, tracker) = key;
-        let client = &mut self.torrents[number].tracker;
-        match event {
-            SocketEvent::Opened => client.handle_input(now, client::Input::TrackerOpened(tracker)),
-            SocketEvent::Received(text) => {
-                client.handle_input(now, client::Input::TrackerReceived(tracker, &text))
-            }
-            SocketEvent::Closed(reason) => {
-                self.sockets.forget(key);
-                client.handle_input(now, client::Input::TrackerClosed(tracker, &reason));
-            }
+            swarm::Event::Metadata => self.readers.known(number, &torrent.swarm),
+            other => debug!(torrent = torrent.name, event = ?other),
         }
     }
 
@@ -429,178 +334,6 @@ impl Engine {
         let now = self.now();
         if let Some(torrent) = self.torrents.get_mut(command.torrent()) {
             self.readers.obey(now, &mut torrent.swarm, command);
-        }
-    }
-
-    fn send(&mut self, now: Instant, peer: PeerKey, bytes: Bytes) {
-        self.sent += bytes.len() as u64;
-        let Some(bucket) = &mut self.bucket else {
-            return self.endpoint.send(peer, bytes);
-        };
-        bucket.take(bytes.len());
-        let dry = bucket.room() == 0;
-        self.endpoint.send(peer, bytes);
-        if dry {
-            // What is promised is promised, but nothing new.
-            for &peer in &self.open {
-                if let Some(torrent) = self.torrents.get_mut(torrent_of(peer)) {
-                    torrent
-                        .swarm
-                        .handle_input(now, swarm::Input::Writable(peer, 0));
-                }
-            }
-        }
-    }
-
-    /// Tells a swarm how much this peer's channel, and our limit, have room for.
-    fn grant(&mut self, now: Instant, peer: PeerKey) {
-        if !self.open.contains(&peer) {
-            return;
-        }
-        let room = self
-            .endpoint
-            .room(peer)
-            .min(self.bucket.as_ref().map_or(usize::MAX, Bucket::room));
-        if let Some(torrent) = self.torrents.get_mut(torrent_of(peer)) {
-            torrent
-                .swarm
-                .handle_input(now, swarm::Input::Writable(peer, room));
-        }
-    }
-
-    /// Fills the bucket and lets the peers drink in turn, another one first every time.
-    fn refill(&mut self, now: Instant) {
-        let Some(bucket) = self
-            .bucket
-            .as_mut()
-            .filter(|bucket| bucket.refill_at() <= now)
-        else {
-            return;
-        };
-        bucket.fill(now);
-        let mut turn: Vec<PeerKey> = self.open.range(self.next_granted..).copied().collect();
-        turn.extend(self.open.range(..self.next_granted));
-        for peer in turn {
-            if self.bucket.as_ref().is_none_or(|bucket| bucket.room() == 0) {
-                self.next_granted = peer;
-                return;
-            }
-            self.grant(now, peer);
-            self.drain_swarm(now, torrent_of(peer));
-        }
-    }
-
-    fn load_leaves(&mut self, now: Instant, number: TorrentNumber, piece: PieceIndex) {
-        let torrent = &mut self.torrents[number];
-        let storage = torrent.storage.as_ref();
-        let in_memory = storage.and_then(|storage| storage.leaves_in_memory(piece));
-        match (in_memory, storage) {
-            (None, Some(storage)) => {
-                let storage = Arc::clone(storage);
-                let hashed = self.hashed.clone();
-                tokio::task::spawn_blocking(move || {
-                    let leaves = storage.leaves(piece).unwrap_or_default();
-                    // Nobody listens any more when the engine is gone.
-                    let _ = hashed.send((number, piece, leaves));
-                });
-            }
-            (leaves, _) => {
-                let leaves = leaves.unwrap_or_default().to_vec();
-                torrent
-                    .swarm
-                    .handle_input(now, swarm::Input::LeavesLoaded(piece, leaves));
-            }
-        }
-    }
-
-    fn finish_leaves(&mut self, (number, piece, leaves): HashedAgain) {
-        let now = self.now();
-        self.torrents[number]
-            .swarm
-            .handle_input(now, swarm::Input::LeavesLoaded(piece, leaves));
-    }
-
-    fn finish_reads(&mut self, first: Read) {
-        let now = self.now();
-        let mut next = Some(first);
-        while let Some(read) = next {
-            for Loaded {
-                torrent,
-                block,
-                bytes,
-            } in self.chunks.finish(read)
-            {
-                let input = match bytes {
-                    Ok(bytes) => swarm::Input::Loaded(block, bytes),
-                    Err(why) => {
-                        debug!("{why}");
-                        swarm::Input::LoadFailed(block)
-                    }
-                };
-                self.torrents[torrent].swarm.handle_input(now, input);
-            }
-            next = self.reads.try_recv().ok();
-        }
-    }
-
-    /// Has the files looked at, in a thread that may wait; what is found comes to [`withdraw`](Self::withdraw).
-    fn look(&self) {
-        // The last look may still be under way, on a slow disk.
-        let Ok(place) = self.changed.clone().try_reserve_owned() else {
-            return;
-        };
-        let storages: Vec<_> = self.torrents.iter().map(|t| t.storage.clone()).collect();
-        tokio::task::spawn_blocking(move || {
-            let of_one = |(number, storage): (TorrentNumber, Option<Arc<Storage>>)| {
-                let files = storage.map(|storage| storage.changed()).unwrap_or_default();
-                files.into_iter().map(move |file| (number, file))
-            };
-            let changed: Vec<_> = storages.into_iter().enumerate().flat_map(of_one).collect();
-            // Without anything to say the place is given back.
-            if !changed.is_empty() {
-                place.send(changed);
-            }
-        });
-    }
-
-    /// Takes back what was promised of files that are no longer what was hashed.
-    fn withdraw(&mut self, files: &[(TorrentNumber, FileIndex)]) {
-        let now = self.now();
-        for &(number, file) in files {
-            let torrent = &mut self.torrents[number];
-            let Some(storage) = torrent.storage.as_ref() else {
-                continue;
-            };
-            if !self.lost.insert((number, file)) {
-                continue;
-            }
-            let layout = storage.layout();
-            warn!(
-                "{}: {} has changed or gone, and is no longer shared; seed it anew to share it as it is",
-                torrent.name,
-                layout.entry(file).path.join("/")
-            );
-            for piece in layout
-                .file_pieces(file)
-                .filter_map(|piece| layout.piece(piece))
-            {
-                torrent
-                    .swarm
-                    .handle_input(now, swarm::Input::PieceLost(piece));
-            }
-        }
-    }
-
-    fn tell_progress(&mut self) {
-        let now = self.now();
-        for torrent in &mut self.torrents {
-            let stats = torrent.swarm.stats(now);
-            let progress = client::Input::Progress {
-                uploaded: stats.sent,
-                downloaded: stats.received,
-                left: torrent.storage.is_some().then_some(0),
-            };
-            torrent.tracker.handle_input(now, progress);
         }
     }
 
