@@ -56,12 +56,14 @@ window.request = async (headers, url = file.url) => {
   return { status: response.status, headers: Object.fromEntries(response.headers), length: body.length, first: body[0], last: body.at(-1) };
 };
 
-/** Plays the file to its end; answers how often playback had to wait for bytes. */
+/** Plays the file to its end; answers where playback had to wait for bytes, and what it had by then. */
 window.play = async (rate) => {
   let isPlaying = false;
-  let stalls = 0;
+  const stalls = [];
   film.addEventListener("playing", () => (isPlaying = true), { once: true });
-  film.addEventListener("waiting", () => (stalls += isPlaying && !film.ended && !atEnd() ? 1 : 0));
+  film.addEventListener("waiting", () => {
+    if (isPlaying && !film.ended && !isBufferedAhead()) stalls.push(whereabouts());
+  });
   await file.streamTo(film);
   film.defaultPlaybackRate = rate;
   film.playbackRate = rate;
@@ -71,7 +73,17 @@ window.play = async (rate) => {
   return { stalls, played: film.currentTime, duration: film.duration, isEnded: film.ended, frames: film.getVideoPlaybackQuality().totalVideoFrames };
 };
 
-const atEnd = () => film.duration - film.currentTime < 0.05;
+function whereabouts() {
+  const buffered = Array.from({ length: film.buffered.length }, (_, at) => [film.buffered.start(at), film.buffered.end(at)]);
+  return { at: film.currentTime, buffered, readyState: film.readyState, pieces: torrent.stats.piecesHere };
+}
+
+/** Whether the bytes are there; then it is the decoder that is late, on a machine with other work. */
+function isBufferedAhead() {
+  const wanted = Math.min(film.currentTime + 0.5, film.duration - 0.05);
+  const { currentTime, buffered } = film;
+  return Array.from({ length: buffered.length }, (_, at) => buffered.start(at) <= currentTime && buffered.end(at) >= wanted).some(Boolean);
+}
 
 /** Seeks there while it plays; answers the time of the frame that is shown then, and how much of it is not black. */
 window.seek = async (part) => {
