@@ -3,18 +3,19 @@
 //! `raw_channel --bytes N --port P` prints `{"url"}` when it serves, and one line per finished
 //! transfer: `bytes`, `mb_per_s` (10^6, as the page's worker counted), `open_ms` (from the page's
 //! first step to the open channel) with its parts, `first_byte_ms`, `cpu_s` of this process.
+//! With `?answer` after the URL the page takes an offer made here instead of making one.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse};
 use axum::routing::{get, post};
 use bytes::Bytes;
-use headwater::webrtc::{Endpoint, EndpointConfig, EndpointEvent, MAX_MESSAGE};
+use headwater::webrtc::{Endpoint, EndpointConfig, EndpointEvent, Error, MAX_MESSAGE};
 use headwater_core::ids::PeerKey;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
@@ -22,8 +23,14 @@ use tokio::sync::{mpsc, oneshot};
 const PAGE: &str = include_str!("raw_channel.html");
 const WORKER: &str = include_str!("raw_channel_worker.js");
 
-/// An offer, and where its answer goes.
-type Offer = (String, oneshot::Sender<Result<String, String>>);
+/// What a page wants, and where what it gets goes.
+type Order = (Wish, oneshot::Sender<Result<String, String>>);
+
+enum Wish {
+    Answer { offer: String },
+    Offer,
+    Take { key: PeerKey, answer: String },
+}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
@@ -33,12 +40,13 @@ async fn main() -> std::io::Result<()> {
         .init();
     let total = argument("--bytes").unwrap_or(256 << 20);
     let port = argument("--port").unwrap_or(0) as u16;
-    let (offers, accepted) = mpsc::channel(16);
+    let (orders, ordered) = mpsc::channel(16);
     let (reports, finished) = mpsc::channel(16);
     let app = Router::new()
         .route("/", get(|| async { Html(PAGE) }))
         .route("/worker.js", get(|| async { script(WORKER) }))
-        .route("/offer", post(answer).with_state(offers))
+        .route("/offer", get(offer).post(answer).with_state(orders.clone()))
+        .route("/answer/{key}", post(take).with_state(orders))
         .route("/report", post(report).with_state(reports));
     let listener =
         tokio::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
@@ -55,7 +63,7 @@ async fn main() -> std::io::Result<()> {
         next: 0,
         cpu: 0.0,
     };
-    sender.run(accepted, finished).await;
+    sender.run(ordered, finished).await;
     Ok(())
 }
 
@@ -68,10 +76,27 @@ fn script(text: &'static str) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/javascript")], text)
 }
 
-async fn answer(State(offers): State<mpsc::Sender<Offer>>, sdp: String) -> impl IntoResponse {
-    let (to, answer) = oneshot::channel();
-    let _ = offers.send((sdp, to)).await;
-    match answer.await {
+async fn offer(State(orders): State<mpsc::Sender<Order>>) -> impl IntoResponse {
+    order(orders, Wish::Offer).await
+}
+
+async fn answer(State(orders): State<mpsc::Sender<Order>>, offer: String) -> impl IntoResponse {
+    order(orders, Wish::Answer { offer }).await
+}
+
+async fn take(
+    State(orders): State<mpsc::Sender<Order>>,
+    Path(key): Path<u64>,
+    answer: String,
+) -> impl IntoResponse {
+    let key = PeerKey(key);
+    order(orders, Wish::Take { key, answer }).await
+}
+
+async fn order(orders: mpsc::Sender<Order>, wish: Wish) -> (StatusCode, String) {
+    let (to, got) = oneshot::channel();
+    let _ = orders.send((wish, to)).await;
+    match got.await {
         Ok(Ok(sdp)) => (StatusCode::OK, sdp),
         Ok(Err(why)) => (StatusCode::BAD_REQUEST, why),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, String::new()),
@@ -103,21 +128,37 @@ struct Sender {
 }
 
 impl Sender {
-    async fn run(&mut self, mut offers: mpsc::Receiver<Offer>, mut reports: mpsc::Receiver<Value>) {
+    async fn run(&mut self, mut orders: mpsc::Receiver<Order>, mut reports: mpsc::Receiver<Value>) {
         loop {
             tokio::select! {
                 () = self.endpoint.drive() => {}
-                Some((sdp, to)) = offers.recv() => {
-                    let key = PeerKey(self.next);
-                    self.next += 1;
-                    self.cpu = cpu_seconds();
-                    let answer = self.endpoint.accept_offer(key, &sdp);
-                    let _ = to.send(answer.map_err(|error| error.to_string()));
+                Some((wish, to)) = orders.recv() => {
+                    let got = self.grant(wish);
+                    let _ = to.send(got.map_err(|error| error.to_string()));
                 }
                 Some(report) = reports.recv() => self.print(report),
             }
             while let Some(event) = self.endpoint.poll_event() {
                 self.handle(event);
+            }
+        }
+    }
+
+    fn grant(&mut self, wish: Wish) -> Result<String, Error> {
+        self.cpu = cpu_seconds();
+        match wish {
+            Wish::Answer { offer } => {
+                self.next += 1;
+                self.endpoint.accept_offer(PeerKey(self.next), &offer)
+            }
+            Wish::Offer => {
+                self.next += 1;
+                let sdp = self.endpoint.make_offer(PeerKey(self.next))?;
+                Ok(json!({ "key": self.next, "sdp": sdp }).to_string())
+            }
+            Wish::Take { key, answer } => {
+                self.endpoint.apply_answer(key, &answer)?;
+                Ok(String::new())
             }
         }
     }
@@ -142,7 +183,8 @@ impl Sender {
             return;
         };
         while *left > 0 && self.endpoint.room(key) > 0 {
-            let length = (MAX_MESSAGE as u64).min(*left);
+            let room = self.endpoint.room(key).min(MAX_MESSAGE);
+            let length = (room as u64).min(*left);
             self.endpoint
                 .send(key, self.message.slice(..length as usize));
             *left -= length;

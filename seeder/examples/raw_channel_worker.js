@@ -8,7 +8,9 @@ onmessage = ({ data }) => {
   if (!data.channel) return;
   const { channel } = data;
   channel.binaryType = "arraybuffer";
-  channel.onopen = () => postMessage({ kind: "opened" });
+  const opened = () => postMessage({ kind: "opened" });
+  if (channel.readyState === "open") opened();
+  channel.onopen = opened;
   channel.onmessage = ({ data: message }) => {
     if (typeof message === "string") return;
     lastAt = performance.now();

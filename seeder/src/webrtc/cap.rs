@@ -12,9 +12,9 @@ use super::MAX_MESSAGE;
 
 /// The cap a connection starts with, and never falls below, in bytes.
 ///
-/// On a path without length all of it sits in the browser's socket buffer: Chromium's takes
-/// 110 KB of our packets before it drops some, and then SCTP waits a second. Less than this
-/// and the browser runs dry between two long messages.
+/// On a path without length all of it may sit in the browser's socket buffer: Chromium's takes
+/// some 100 KB of our packets before it drops any, and then SCTP waits a second. With less than
+/// this the browser runs dry between two long messages.
 pub(super) const MIN_CAP: usize = 96 << 10;
 /// The cap no connection exceeds, in bytes: 160 MB/s at 50 ms.
 pub(super) const MAX_CAP: usize = 8 << 20;

@@ -10,8 +10,9 @@ use super::Error;
 
 /// Longest description read, in bytes.
 pub(super) const MAX_SDP: usize = 16 << 10;
-/// Most candidates a description may name.
+/// Most candidates a description may name, and of these the first so many are used.
 pub(super) const MAX_CANDIDATES: usize = 32;
+const MAX_USED_CANDIDATES: usize = 8;
 /// RFC 8839 §5.4: 4 to 256 characters of user name fragment, 22 to 256 of password.
 const UFRAG_LENGTH: std::ops::RangeInclusive<usize> = 4..=256;
 const PASSWORD_LENGTH: std::ops::RangeInclusive<usize> = 22..=256;
@@ -248,7 +249,8 @@ impl Reader {
         let Some(kind) = Kind::parse(kind) else {
             return refused("a candidate of unknown type");
         };
-        if port != 0 && is_sendable(ip) && ip.is_ipv4() == reachable.is_ipv4() {
+        let is_room = self.candidates.len() < MAX_USED_CANDIDATES;
+        if is_room && port != 0 && is_sendable(ip) && ip.is_ipv4() == reachable.is_ipv4() {
             self.candidates.push(Candidate {
                 address: SocketAddr::new(ip, port),
                 priority,

@@ -76,7 +76,7 @@ impl Flow {
 
     fn fill(&mut self, end: &mut Endpoint, key: PeerKey) {
         while self.sent < self.total && end.room(key) > 0 {
-            let length = MAX_MESSAGE.min(self.total - self.sent);
+            let length = end.room(key).min(MAX_MESSAGE).min(self.total - self.sent);
             end.send(key, pattern(self.sent, length));
             self.sent += length;
         }
@@ -317,4 +317,47 @@ async fn keys_and_limits_are_kept() {
     a.close(one);
     a.close(one);
     assert!(a.make_offer(two).is_ok());
+}
+
+#[tokio::test]
+async fn a_silent_remote_is_given_up() {
+    let (mut a, mut b, mut bystander) = (endpoint(), endpoint(), endpoint());
+    let key = PeerKey(8);
+    introduce(&mut a, key, &mut b, key);
+    run(&mut a, &mut b, |_, _, side, event| {
+        (side, event) == (Side::A, EndpointEvent::Opened(key))
+    })
+    .await;
+    let began = std::time::Instant::now();
+    run(&mut a, &mut bystander, |_, _, side, event| {
+        side == Side::A && matches!(event, EndpointEvent::Closed(..))
+    })
+    .await;
+    let took = began.elapsed();
+    assert!(took > Duration::from_secs(8), "{took:?}: too hasty");
+    assert!(took < Duration::from_secs(30), "{took:?}: too patient");
+}
+
+#[tokio::test]
+async fn a_lite_end_answers_and_is_open() {
+    let mut lite = Endpoint::bind(EndpointConfig {
+        lite: true,
+        ..EndpointConfig::default()
+    })
+    .expect("a free port");
+    let mut full = endpoint();
+    let key = PeerKey(9);
+    introduce(&mut full, key, &mut lite, key);
+    let mut flow = Flow::new(4 << 20);
+    run(&mut full, &mut lite, |_, lite, side, event| {
+        match (side, event) {
+            (Side::B, EndpointEvent::Opened(_) | EndpointEvent::Writable(..)) => {
+                flow.fill(lite, key);
+            }
+            (Side::A, EndpointEvent::Received(_, message)) => flow.take(&message),
+            _ => {}
+        }
+        flow.is_done()
+    })
+    .await;
 }
