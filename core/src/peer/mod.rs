@@ -124,6 +124,8 @@ pub struct Peer {
     /// When it was opened.
     pub opened: Instant,
     outbox: Vec<u8>,
+    /// What may wait for something to go with.
+    aside: Vec<u8>,
     room: usize,
 }
 
@@ -171,6 +173,7 @@ impl Peer {
             spoke: now,
             opened: now,
             outbox: Vec::new(),
+            aside: Vec::new(),
             room: 0,
         }
     }
@@ -244,6 +247,17 @@ impl Peer {
         message.encode(&mut self.outbox);
     }
 
+    /// Puts a message in line that may wait: it goes with the next that may not, or with the next tick.
+    pub fn mention(&mut self, message: &Message<'_>) {
+        message.encode(&mut self.aside);
+    }
+
+    /// What may wait has waited long enough. Whether there was anything.
+    pub fn say_mentions(&mut self) -> bool {
+        self.outbox.append(&mut self.aside);
+        !self.outbox.is_empty()
+    }
+
     /// Puts raw bytes in line.
     pub fn say_with(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
         encode(&mut self.outbox);
@@ -251,7 +265,7 @@ impl Peer {
 
     /// Bytes in line.
     pub const fn waiting(&self) -> usize {
-        self.outbox.len()
+        self.outbox.len() + self.aside.len()
     }
 
     /// The transport takes this many bytes now.
@@ -277,6 +291,9 @@ impl Peer {
 
     /// The next message for the transport, if there is something to say and room for it.
     pub fn take_send(&mut self, now: Instant) -> Option<Bytes> {
+        if !self.outbox.is_empty() {
+            self.outbox.append(&mut self.aside);
+        }
         let length = self
             .outbox
             .len()

@@ -77,7 +77,13 @@ impl Pipeline {
 
     /// How many more requests may go out now.
     pub fn room(&self) -> u32 {
-        self.limit().saturating_sub(self.outstanding.len() as u32)
+        self.limit().saturating_sub(self.outstanding())
+    }
+
+    /// Whether it is time to ask for more: a quarter of the requests are free to go. In one message
+    /// they cost both ends what a single one costs.
+    pub fn is_hungry(&self) -> bool {
+        self.room() * 4 >= self.limit()
     }
 
     /// How many requests should be out.

@@ -216,7 +216,7 @@ impl Swarm {
         let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &mut self.torrent) else {
             return;
         };
-        if peer.chokes_us || !peer.wanted || torrent.broken {
+        if peer.chokes_us || !peer.wanted || torrent.broken || !peer.pipeline.is_hungry() {
             return;
         }
         let is_fit = best
@@ -303,11 +303,10 @@ impl Swarm {
         let payload = crate::wire::extended::DontHave(piece).to_payload();
         for peer in self.peers.values_mut() {
             if let Some(id) = peer.lt_donthave() {
-                peer.say(&Message::Extended {
+                peer.mention(&Message::Extended {
                     id,
                     payload: &payload,
                 });
-                self.dirty.insert(peer.key);
             }
         }
     }
@@ -429,8 +428,7 @@ impl Swarm {
             .values_mut()
             .filter(|peer| peer.id.is_some() && !peer.has(piece))
         {
-            peer.say(&Message::Have(piece));
-            self.dirty.insert(peer.key);
+            peer.mention(&Message::Have(piece));
         }
         self.tell(Event::PieceVerified { piece });
     }

@@ -56,6 +56,9 @@ impl Swarm {
         self.snub();
         self.drop_silent();
         self.ask_for_metadata();
+        let talkers = self.peers.values_mut();
+        self.dirty
+            .extend(talkers.filter_map(|peer| peer.say_mentions().then_some(peer.key)));
         // Whoever was put off may be asked again.
         let put_off = self.peers.values().filter(|peer| !peer.deferred.is_empty());
         self.dirty.extend(put_off.map(|peer| peer.key));
