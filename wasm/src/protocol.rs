@@ -139,9 +139,9 @@ pub(crate) enum ToPage<'a, T = ()> {
         code: &'a str,
         message: &'a str,
     },
-    Event {
+    Events {
         torrent: u32,
-        event: T,
+        events: T,
     },
     MakeOffer {
         torrent: u32,

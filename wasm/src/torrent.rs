@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_core::ids::{PeerKey, ReaderId};
 use headwater_core::peer::Transport;
-use headwater_core::swarm::{self, Swarm};
+use headwater_core::swarm::{self, Event, Swarm};
 use headwater_core::time::Instant;
 use headwater_core::tracker::client::{self, Client, TrackerKey};
 use wasm_bindgen::JsValue;
@@ -21,6 +21,9 @@ use crate::tracker_socket::TrackerSocket;
 
 /// Streams that may wait for the metadata.
 const MAX_WAITING: usize = 32;
+
+/// Events told at once at the most.
+const MAX_EVENTS: usize = 256;
 
 /// One torrent.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ pub(crate) struct Torrent {
     sockets: BTreeMap<TrackerKey, TrackerSocket>,
     streams: Streams,
     waiting: Vec<Wish>,
+    /// What the page has not been told yet.
+    events: Vec<Event>,
     is_announced: bool,
 }
 
@@ -55,6 +60,7 @@ impl Torrent {
             sockets: BTreeMap::new(),
             streams: Streams::new(number, host),
             waiting: Vec::new(),
+            events: Vec::new(),
             is_announced: false,
         }
     }
@@ -86,6 +92,9 @@ impl Torrent {
         if !self.is_announced {
             self.announce(now);
         }
+        if self.events.len() >= MAX_EVENTS || self.events.iter().any(is_news) {
+            self.tell_events();
+        }
     }
 
     /// Leaves the swarm: trackers are told, and everything is closed.
@@ -103,6 +112,7 @@ impl Torrent {
     pub(crate) fn report(&mut self, now: Instant) {
         let report = Report::of(&self.swarm, now);
         self.client.handle_input(now, report.progress());
+        self.tell_events();
         self.page.tell(&ToPage::Stats {
             torrent: self.number,
             report,
@@ -331,10 +341,7 @@ impl Torrent {
                 }
             }
             Output::Ended(reader) => self.streams.finish(reader),
-            Output::Event(event) => self.page.tell(&ToPage::Event {
-                torrent: self.number,
-                event,
-            }),
+            Output::Event(event) => self.events.push(event),
             Output::Load(_) | Output::LoadLeaves(_) => {
                 debug_assert!(false, "there is no storage to load from")
             }
@@ -416,6 +423,16 @@ impl Torrent {
         }
     }
 
+    fn tell_events(&mut self) {
+        if !self.events.is_empty() {
+            let events = std::mem::take(&mut self.events);
+            self.page.tell(&ToPage::Events {
+                torrent: self.number,
+                events,
+            });
+        }
+    }
+
     /// Tells the page what the torrent is, and opens the streams that waited for that.
     fn announce(&mut self, now: Instant) {
         let Some(metainfo) = self.swarm.metainfo() else {
@@ -434,4 +451,13 @@ impl Torrent {
             self.tell_room(now);
         }
     }
+}
+
+/// Whether the page is told at once. Pieces come and go many times a second: of them it is told with
+/// the next report, for each message to the page costs what a block costs.
+const fn is_news(event: &Event) -> bool {
+    !matches!(
+        event,
+        Event::PieceEvicted { .. } | Event::PieceVerified { .. }
+    )
 }

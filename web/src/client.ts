@@ -154,7 +154,7 @@ export class Headwater extends Emitter<HeadwaterEvents> {
       case "drop":
       case "send": return this.#connections.handle(message);
       case "metadata":
-      case "event":
+      case "events":
       case "stats":
       case "tracker": return this.#torrents.get(message.torrent)?.handle(message);
       case "error": return this.#handleError(message.torrent, message.code, message.message);

@@ -105,7 +105,8 @@ export interface ErrorMessage {
 /** What the engine tells about one torrent. */
 export type TorrentMessage =
   | MetadataMessage
-  | { kind: "event"; torrent: TorrentKey; event: EngineEvent }
+  /** In the order in which they happened. Of pieces that come and go, with the next stats. */
+  | { kind: "events"; torrent: TorrentKey; events: EngineEvent[] }
   | StatsMessage
   | TrackerMessage;
 

@@ -117,7 +117,7 @@ export class Torrent extends Emitter<TorrentEvents> {
   handle(message: TorrentMessage): void {
     switch (message.kind) {
       case "metadata": return this.#handleMetadata(message);
-      case "event": return this.#handleEvent(message.event);
+      case "events": return message.events.forEach((event) => this.#handleEvent(event));
       case "stats": this.#last = message; return this.emit("stats", message.stats);
       case "tracker": return this.#handleTracker(message);
       default: message satisfies never;
