@@ -9,7 +9,7 @@
 //! - words: [`time`], [`rng`], [`ids`], [`bitfield`]
 //! - formats: [`bencode`], [`hash`], [`merkle`], [`layout`], [`metainfo`], [`wire`]
 //! - parts: [`peer`], [`window`], [`availability`], [`picker`], [`assembler`], [`cache`],
-//!   [`choker`], [`selector`]
+//!   [`choker`], [`grid`], [`selector`]
 //! - wholes: [`swarm`], [`tracker`]
 #![no_std]
 
@@ -21,6 +21,7 @@ pub mod bencode;
 pub mod bitfield;
 pub mod cache;
 pub mod choker;
+pub mod grid;
 pub mod hash;
 pub mod ids;
 pub mod layout;

@@ -17,7 +17,7 @@ use crate::window::Moved;
 use crate::wire::Message;
 
 /// How long a peer that refused a block is not asked for its piece.
-const ASK_AGAIN: Duration = Duration::from_secs(2);
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// Blocks nobody asked for that a peer may send beyond those we took back.
 const MAX_UNASKED: u32 = 64;
 

@@ -16,6 +16,11 @@ use crate::wire::{Error, Features, Frame, Handshake, Message};
 const OUR_UT_METADATA: u8 = 1;
 /// The id we give `lt_donthave`.
 const OUR_LT_DONTHAVE: u8 = 2;
+/// The id we give `hw_later`, though no message ever carries it.
+const OUR_HW_LATER: u8 = 3;
+/// Our own extension (BEP 10), without a message: who names it takes a refusal while unchoked as
+/// "ask others, or me again in a moment". Others take it as they like, so they are never told so.
+pub(super) const HW_LATER: &str = "hw_later";
 
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
@@ -136,6 +141,7 @@ impl Swarm {
                 m: [
                     (UT_METADATA, OUR_UT_METADATA),
                     (LT_DONTHAVE, OUR_LT_DONTHAVE),
+                    (HW_LATER, OUR_HW_LATER),
                 ]
                 .map(|(name, id)| (String::from(name), id))
                 .into(),

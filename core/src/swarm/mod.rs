@@ -29,6 +29,7 @@ pub use io::{Event, Input, Output};
 pub use stats::{PeerStats, PieceMap, Stats};
 
 use crate::choker::Choker;
+use crate::grid::Grid;
 use crate::ids::{InfoHashes, PeerId, PeerKey, ReaderId};
 use crate::metainfo::Metainfo;
 use crate::peer::{Fault, MAX_OUTBOX, Peer, Rate, Transport};
@@ -51,6 +52,7 @@ pub struct Swarm {
     peers: BTreeMap<PeerKey, Peer>,
     barred: BTreeSet<PeerId>,
     choker: Choker,
+    grid: Grid,
     chokes_due: Option<Instant>,
     outputs: VecDeque<Output>,
     dirty: BTreeSet<PeerKey>,
@@ -111,6 +113,7 @@ impl Swarm {
             peers: BTreeMap::new(),
             barred: BTreeSet::new(),
             choker,
+            grid: Grid::default(),
             chokes_due: None,
             outputs: VecDeque::new(),
             dirty: BTreeSet::new(),
@@ -205,6 +208,7 @@ impl Swarm {
         self.dirty.remove(&key);
         self.forget_requests_of(&mut peer);
         self.forget_pieces_of(&peer);
+        self.grid.forget(key);
         if let (Some(id), Some(true)) = (peer.id, fault.map(Fault::is_malice)) {
             if self.barred.len() >= MAX_BARRED {
                 self.barred.pop_first();

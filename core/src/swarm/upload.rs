@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::messages::HW_LATER;
 use super::{Event, Output, Swarm};
 use crate::choker::Candidate;
 use crate::ids::PeerKey;
@@ -26,6 +27,7 @@ impl Swarm {
         begin: u32,
         length: u32,
     ) -> Result<(), Fault> {
+        let crowd = self.peers.values().filter(|peer| peer.wants).count();
         let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &self.torrent) else {
             return Err(Fault::BadMessage);
         };
@@ -36,7 +38,10 @@ impl Swarm {
         if length > MAX_REQUEST {
             return Err(Fault::BadMessage);
         }
-        let refused = if peer.unchoked.is_none() || !torrent.have.has(piece) {
+        let understands = peer.extensions.id_of(HW_LATER).is_some();
+        let later =
+            torrent.complete && understands && !self.grid.admit(self.now, piece, key, crowd);
+        let refused = if later || peer.unchoked.is_none() || !torrent.have.has(piece) {
             true
         } else {
             match peer.uploads.push(block) {

@@ -276,3 +276,26 @@ fn a_peer_that_falls_silent_does_not_hold_up_the_film() {
     let took = sim.now().as_micros() as f64 / 1e6;
     assert!(took < alone * 1.5, "{took} s, alone {alone} s");
 }
+
+#[test]
+fn a_crowd_carries_the_film_and_the_seeder_sends_little_more_than_two_copies() {
+    let film = Film::single(Version::V2, 128 * 1024, 8 * MIB);
+    let mut sim = Sim::seeded(10);
+    let seeder = sim.seeder(&film, Link::HOME);
+    let viewers: Vec<_> = (0..12).map(|_| sim.viewer(&film, Link::HOME)).collect();
+    sim.connect_all();
+    let readers: Vec<_> = viewers
+        .iter()
+        .map(|viewer| sim.watch_all(*viewer))
+        .collect();
+    sim.run_to_end(secs(120));
+    for (viewer, reader) in viewers.iter().zip(readers) {
+        assert!(sim.node(*viewer).read(reader) == film.files[0]);
+    }
+    let copies = sim.node(seeder).swarm.stats(sim.now()).sent as f64 / (8.0 * MIB as f64);
+    assert!(copies < 3.0, "{copies} copies");
+    // Kumar and Ross: N·F / (u_s + Σu), everybody with the same uplink.
+    let bound = 12.0 * 8.0 * MIB as f64 / (13.0 * 1_250_000.0);
+    let took = sim.now().as_micros() as f64 / 1e6;
+    assert!(bound / took > 0.5, "{took} s, bound {bound} s");
+}
