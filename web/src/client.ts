@@ -135,7 +135,7 @@ export class Headwater extends Emitter<HeadwaterEvents> {
       serviceWorkerReady: () => link.ready(),
       get isServiceWorkerReady() { return link.isReady; },
       streamUrl: (path) => link.streamUrl(path),
-      openRead: (torrent, file, range, onClosed) => new Read(this.#reads, { torrent, file, ...range }, onClosed),
+      openRead: (torrent, file, range) => new Read(this.#reads, { torrent, file, ...range }),
       remove: (torrent) => this.#end(torrent, new HeadwaterError("removed", "The torrent was removed.")),
     };
   }

@@ -34,15 +34,17 @@ type ToReader =
 export class Read {
   /** Resolves when the worker knows the file; rejects when there is no such file or range. */
   readonly head: Promise<Head>;
+  /** Resolves when it is over, however it ended. */
+  readonly closed: Promise<void>;
   readonly #port: MessagePort;
-  readonly #onClosed: () => void;
+  #setClosed!: () => void;
   #head!: { resolve: (head: Head) => void; reject: (error: HeadwaterError) => void };
   #pull: { resolve: (bytes: Uint8Array<ArrayBuffer> | null) => void; reject: (error: HeadwaterError) => void } | null = null;
   #failure: HeadwaterError | null = null;
   #isClosed = false;
 
-  constructor(control: MessagePort, request: ReadRequest, onClosed: () => void = () => {}) {
-    this.#onClosed = onClosed;
+  constructor(control: MessagePort, request: ReadRequest) {
+    this.closed = new Promise((resolve) => (this.#setClosed = resolve));
     this.head = new Promise((resolve, reject) => (this.#head = { resolve, reject }));
     this.head.catch(() => {});
     const { port1, port2 } = new MessageChannel();
@@ -115,6 +117,6 @@ export class Read {
     this.#isClosed = true;
     this.#answer(null);
     this.#port.close();
-    this.#onClosed();
+    this.#setClosed();
   }
 }

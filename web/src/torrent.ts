@@ -24,7 +24,7 @@ export type TorrentEvents = {
 
 /** What a torrent needs of its client. */
 export interface TorrentHost extends Omit<FileHost, "openRead"> {
-  openRead(torrent: TorrentKey, file: number, range: Partial<ByteRange>, onClosed: () => void): Read;
+  openRead(torrent: TorrentKey, file: number, range: Partial<ByteRange>): Read;
   remove(torrent: Torrent): void;
 }
 
@@ -178,8 +178,9 @@ export class Torrent extends Emitter<TorrentEvents> {
 
   #openRead(file: number, range: Partial<ByteRange>): Read {
     if (this.#ended) throw this.#ended;
-    const read: Read = this.#host.openRead(this.#key, file, range, () => this.#reads.delete(read));
+    const read = this.#host.openRead(this.#key, file, range);
     this.#reads.add(read);
+    void read.closed.then(() => this.#reads.delete(read));
     return read;
   }
 }

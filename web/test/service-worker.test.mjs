@@ -147,6 +147,13 @@ test("nothing is pulled before it is read, and a cancelled reader pulls no more"
   assert.equal(counts.pulls, 1);
 }));
 
+test("the first request of a player opens one reader, not two", withSite({}, async ({ fetch, counts }) => {
+  await (await fetch("0/0/film.mp4", { range: "bytes=0-" })).arrayBuffer();
+  assert.equal(counts.opened, 1);
+  await (await fetch("0/0/film.mp4", { range: "bytes=9-" })).arrayBuffer();
+  assert.equal(counts.opened, 2);
+}));
+
 test("torrent bytes come with headers that keep them from running", withSite({}, async ({ fetch }) => {
   const { headers } = await fetch("0/0/film.mp4");
   assert.equal(headers.get("Content-Type"), "video/mp4");

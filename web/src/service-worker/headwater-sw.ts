@@ -31,16 +31,22 @@ function handleMessage(event: ExtendableMessageEvent): void {
 function handleFetch(event: FetchEvent): void {
   const target = parseUrl(event.request.url);
   if (!target) return;
-  let finish = (): void => {};
+  const answered = answer(event.request, target).catch((error: unknown) => ({ response: explain(error), body: null }));
+  event.respondWith(answered.then(({ response }) => response));
   // A browser may stop a service worker that looks idle: a response is not done when it begins.
-  event.waitUntil(new Promise<void>((resolve) => (finish = resolve)));
-  event.respondWith(answer(event.request, target, finish).catch(explain).finally(() => target.isOpen || finish()));
+  event.waitUntil(answered.then(({ body }) => body?.closed));
 }
 
-interface Target extends ReadRequest {
+interface Target {
   token: string;
-  /** Whether bytes still flow after the response began. */
-  isOpen: boolean;
+  torrent: number;
+  file: number;
+}
+
+interface Answer {
+  response: Response;
+  /** Where its bytes come from, if it has any. */
+  body: Read | null;
 }
 
 function parseUrl(url: string): Target | null {
@@ -48,48 +54,52 @@ function parseUrl(url: string): Target | null {
   if (!url.startsWith(prefix)) return null;
   const match = /^([0-9a-f]{32})\/(\d{1,9})\/(\d{1,9})(?:[/?#]|$)/.exec(url.slice(prefix.length));
   if (!match) return null;
-  return { token: match[1] ?? "", torrent: Number(match[2]), file: Number(match[3]), isOpen: false };
+  return { token: match[1] ?? "", torrent: Number(match[2]), file: Number(match[3]) };
 }
 
-async function answer(request: Request, target: Target, finish: () => void): Promise<Response> {
-  if (!isDestinationAllowed(request)) return failure(403, "Forbidden", "Torrent bytes may be fetched or played, not opened or run.");
-  if (request.method !== "GET" && request.method !== "HEAD") return failure(405, "Method Not Allowed", "Only GET and HEAD.");
-  const page = await pages.find(target.token);
-  if (!page) return failure(503, "Service Unavailable", "The page that streams this is gone.");
+async function answer(request: Request, { token, torrent, file }: Target): Promise<Answer> {
+  const without = (response: Response): Answer => ({ response, body: null });
+  if (!isDestinationAllowed(request)) return without(failure(403, "Forbidden", "Torrent bytes may be fetched or played, not opened or run."));
+  if (request.method !== "GET" && request.method !== "HEAD") return without(failure(405, "Method Not Allowed", "Only GET and HEAD."));
+  const page = await pages.find(token);
+  if (!page) return without(failure(503, "Service Unavailable", "The page that streams this is gone."));
 
-  const head = await fileHead(page, target);
+  const { head, whole } = await knowFile(page, { torrent, file });
   const range = parseRange(request.headers.get("Range"), head.length);
-  if (range.kind === "unsatisfiable") return unsatisfiable(head);
   const part = range.kind === "part" ? range : null;
-  if (request.method === "HEAD" || head.length === 0) return fileResponse(head, part, null);
-
-  const { torrent, file } = target;
   const { start, end } = part ?? { start: 0, end: head.length };
-  const read = openRead(page, { torrent, file, start, end }, finish);
-  target.isOpen = true;
-  request.signal.addEventListener("abort", () => read.cancel());
-  await read.head;
-  return fileResponse(head, part, read.stream());
+  const isBodyWanted = request.method === "GET" && range.kind !== "unsatisfiable" && head.length > 0;
+  const body = isBodyWanted ? await openPart(page, { torrent, file, start, end }, head, whole) : null;
+  if (!isBodyWanted) whole?.cancel();
+  if (range.kind === "unsatisfiable") return without(unsatisfiable(head));
+  request.signal.addEventListener("abort", () => body?.cancel());
+  return { response: fileResponse(head, part, body?.stream() ?? null), body };
 }
 
-/** What is known of a file, asking the engine the first time: a range needs the length. */
-async function fileHead(page: PagePort, { torrent, file }: ReadRequest): Promise<Head> {
+/** What is known of a file; the first time, the read of all of it that told us. A range needs the length. */
+async function knowFile(page: PagePort, { torrent, file }: ReadRequest): Promise<{ head: Head; whole: Read | null }> {
   const key = `${torrent}/${file}`;
   const known = page.heads.get(key);
-  if (known) return known;
-  const read = openRead(page, { torrent, file });
-  const head = await read.head;
-  read.cancel();
+  if (known) return { head: known, whole: null };
+  const whole = openRead(page, { torrent, file });
+  const head = await whole.head;
   page.heads.set(key, head);
-  return head;
+  return { head, whole };
 }
 
-function openRead(page: PagePort, request: ReadRequest, onClosed: () => void = () => {}): Read {
-  const read: Read = new Read(page.port, request, () => {
-    page.reads.delete(read);
-    onClosed();
-  });
+/** The read of this part; that of the whole serves if the part is the whole. */
+async function openPart(page: PagePort, request: ReadRequest, head: Head, whole: Read | null): Promise<Read> {
+  if (whole && request.start === 0 && request.end === head.length) return whole;
+  whole?.cancel();
+  const read = openRead(page, request);
+  await read.head;
+  return read;
+}
+
+function openRead(page: PagePort, request: ReadRequest): Read {
+  const read = new Read(page.port, request);
   page.reads.add(read);
+  void read.closed.then(() => page.reads.delete(read));
   return read;
 }
 
