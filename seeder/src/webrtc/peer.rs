@@ -295,6 +295,8 @@ impl Peer {
                 self.is_connected = true;
                 self.last_check = None;
                 self.feed_early(now);
+                // The stack sends its first DTLS flight when it is next woken, so wake it.
+                self.handle_timeout(now);
                 None
             }
             RTCPeerConnectionEvent::OnIceConnectionStateChangeEvent(
