@@ -40,6 +40,9 @@ pub struct ServerConfig {
     /// Offers that reach one peer of one swarm in an interval. Each costs that peer a WebRTC
     /// connection it did not ask for.
     pub max_offers_received: u32,
+    /// The same for a seed. More, for a viewer whose window nobody else holds needs one: this many
+    /// viewers can come to a lone seed in an interval.
+    pub max_offers_received_by_seed: u32,
     /// Of those, how many from one and the same connection.
     pub max_offers_received_from_one: u32,
     /// Luck, and the key that keeps strangers from choosing their place on the ring.
@@ -52,6 +55,7 @@ impl Default for ServerConfig {
             interval: Duration::from_secs(120),
             max_swarms: 1 << 16,
             max_offers_received: 40,
+            max_offers_received_by_seed: 400,
             max_offers_received_from_one: 10,
             seed: 0,
         }
@@ -310,6 +314,7 @@ impl Tracker {
         let rules = Rules {
             interval: self.config.interval,
             max_received: self.config.max_offers_received,
+            max_received_by_seed: self.config.max_offers_received_by_seed,
             max_received_from_one: self.config.max_offers_received_from_one,
         };
         let peers = swarm.len();

@@ -24,6 +24,7 @@ const MISSED_INTERVALS: u32 = 3;
 pub(super) struct Rules {
     pub(super) interval: Duration,
     pub(super) max_received: u32,
+    pub(super) max_received_by_seed: u32,
     pub(super) max_received_from_one: u32,
 }
 
@@ -66,7 +67,8 @@ struct Member {
     announced: Instant,
     /// Offers it got, and has not answered.
     awaited: Vec<Awaited>,
-    /// Who sent how many of the offers it got since then; at most `Rules::max_received` of them.
+    /// Who sent how many of the offers it got since then; at most
+    /// `Rules::max_received_by_seed` of them.
     offerers: Vec<Offerer>,
     offered_since: Instant,
 }
@@ -146,6 +148,9 @@ impl Swarm {
         clippy::too_many_arguments,
         reason = "an introduction is of one by all of these"
     )]
+    ///
+    /// Who would be introduced to nobody is introduced to one beyond its share, for nobody is to
+    /// be left alone in a crowd.
     pub(super) fn introduce(
         &mut self,
         now: Instant,
@@ -159,31 +164,41 @@ impl Swarm {
         let wanted = offers.len();
         let mut chosen = Vec::new();
         let mut gone = Vec::new();
-        let mut is_eligible = |position: u64, member: &mut Member| {
+        let mut bears = |position: u64, member: &mut Member, most: u32| {
             if member.is_gone(now, rules) {
                 gone.push(position);
                 return false;
             }
-            position != place.position && member.is_bearable(now, connection, rules)
+            position != place.position && member.is_bearable(now, connection, most, rules)
         };
         let from_seeds = match place.is_seed {
             true => 0,
             false => wanted - (wanted / 2).min(self.leechers.len().saturating_sub(1)),
         };
-        for position in self.seeds.choose(from_seeds, rng, &mut is_eligible) {
-            chosen.push(Place {
-                position,
-                is_seed: true,
-            });
-        }
-        for position in self
-            .leechers
-            .choose(wanted - chosen.len(), rng, &mut is_eligible)
-        {
-            chosen.push(Place {
+        let by_seed = rules.max_received_by_seed;
+        let seeds = self
+            .seeds
+            .choose(from_seeds, rng, |at, member| bears(at, member, by_seed));
+        chosen.extend(seeds.into_iter().map(|position| Place {
+            position,
+            is_seed: true,
+        }));
+        let rest = wanted - chosen.len();
+        let leechers = self.leechers.choose(rest, rng, |at, member| {
+            bears(at, member, rules.max_received)
+        });
+        chosen.extend(leechers.into_iter().map(|position| Place {
+            position,
+            is_seed: false,
+        }));
+        if chosen.is_empty() && wanted > 0 {
+            let one = self
+                .leechers
+                .choose(1, rng, |at, member| bears(at, member, by_seed));
+            chosen.extend(one.into_iter().map(|position| Place {
                 position,
                 is_seed: false,
-            });
+            }));
         }
         for position in gone {
             if self.leechers.remove(position).is_none() {
@@ -246,7 +261,7 @@ impl Member {
     }
 
     /// Whether one more offer from `connection` may reach it.
-    fn is_bearable(&mut self, now: Instant, connection: ConnKey, rules: &Rules) -> bool {
+    fn is_bearable(&mut self, now: Instant, connection: ConnKey, most: u32, rules: &Rules) -> bool {
         if now.since(self.offered_since) >= rules.interval {
             self.offered_since = now;
             self.offerers = Vec::new();
@@ -256,7 +271,7 @@ impl Member {
             one.offers < rules.max_received_from_one && now.since(one.last) >= SAME_PAIR_PAUSE
         };
         let received: u32 = self.offerers.iter().map(|one| one.offers).sum();
-        received < rules.max_received && self.offerers.iter().find(is_it).is_none_or(is_free)
+        received < most && self.offerers.iter().find(is_it).is_none_or(is_free)
     }
 
     /// Note an offer on its way to this peer; where that is.
@@ -277,7 +292,7 @@ impl Member {
             }),
         }
         self.awaited.retain(|awaited| awaited.until > now);
-        if self.awaited.len() >= rules.max_received as usize {
+        if self.awaited.len() >= rules.max_received_by_seed as usize {
             self.awaited.remove(0);
         }
         self.awaited.push(Awaited {

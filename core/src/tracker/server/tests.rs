@@ -429,7 +429,7 @@ fn a_crowd_does_not_bury_the_only_seed() {
         world.join(n, Some(9), 5);
     }
     let offers = world.offers();
-    assert_eq!(offers.iter().filter(|(to, ..)| *to == conn(0)).count(), 40);
+    assert_eq!(offers.iter().filter(|(to, ..)| *to == conn(0)).count(), 400);
     assert!(
         offers.len() > 4900,
         "the others got each other: {}",
