@@ -17,6 +17,10 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// sends the rest after it, for one.
 const SAME_PAIR_PAUSE: Duration = Duration::from_secs(8);
 
+/// A peer that got nobody else may have the same one again so soon: its connections may be gone,
+/// as after the page came back from the back/forward cache.
+const SAME_PAIR_SHORT_PAUSE: Duration = Duration::from_secs(2);
+
 /// Intervals without an announce after which a peer, connected or not, is no longer there.
 const MISSED_INTERVALS: u32 = 3;
 
@@ -164,38 +168,39 @@ impl Swarm {
         let wanted = offers.len();
         let mut chosen = Vec::new();
         let mut gone = Vec::new();
-        let mut bears = |position: u64, member: &mut Member, most: u32| {
+        let mut bears = |position: u64, member: &mut Member, most: u32, pause: Duration| {
             if member.is_gone(now, rules) {
                 gone.push(position);
                 return false;
             }
-            position != place.position && member.is_bearable(now, connection, most, rules)
+            position != place.position && member.is_bearable(now, connection, most, pause, rules)
         };
         let from_seeds = match place.is_seed {
             true => 0,
             false => wanted - (wanted / 2).min(self.leechers.len().saturating_sub(1)),
         };
         let by_seed = rules.max_received_by_seed;
-        let seeds = self
-            .seeds
-            .choose(from_seeds, rng, |at, member| bears(at, member, by_seed));
-        chosen.extend(seeds.into_iter().map(|position| Place {
-            position,
-            is_seed: true,
-        }));
-        let rest = wanted - chosen.len();
-        let leechers = self.leechers.choose(rest, rng, |at, member| {
-            bears(at, member, rules.max_received)
-        });
-        chosen.extend(leechers.into_iter().map(|position| Place {
-            position,
-            is_seed: false,
-        }));
-        if chosen.is_empty() && wanted > 0 {
-            let one = self
+        // The second time is for those who would be introduced to nobody: one bears it.
+        for (wanted, from_seeds, most, pause) in [
+            (wanted, from_seeds, rules.max_received, SAME_PAIR_PAUSE),
+            (1, from_seeds.min(1), by_seed, SAME_PAIR_SHORT_PAUSE),
+        ] {
+            if !chosen.is_empty() || offers.is_empty() {
+                break;
+            }
+            let seeds = self.seeds.choose(from_seeds, rng, |at, member| {
+                bears(at, member, by_seed, pause)
+            });
+            let rest = wanted - seeds.len();
+            let leechers = self
                 .leechers
-                .choose(1, rng, |at, member| bears(at, member, by_seed));
-            chosen.extend(one.into_iter().map(|position| Place {
+                .choose(rest, rng, |at, member| bears(at, member, most, pause));
+            let seeds = seeds.into_iter().map(|position| Place {
+                position,
+                is_seed: true,
+            });
+            chosen.extend(seeds);
+            chosen.extend(leechers.into_iter().map(|position| Place {
                 position,
                 is_seed: false,
             }));
@@ -261,14 +266,21 @@ impl Member {
     }
 
     /// Whether one more offer from `connection` may reach it.
-    fn is_bearable(&mut self, now: Instant, connection: ConnKey, most: u32, rules: &Rules) -> bool {
+    fn is_bearable(
+        &mut self,
+        now: Instant,
+        connection: ConnKey,
+        most: u32,
+        pause: Duration,
+        rules: &Rules,
+    ) -> bool {
         if now.since(self.offered_since) >= rules.interval {
             self.offered_since = now;
             self.offerers = Vec::new();
         }
         let is_it = |one: &&Offerer| one.connection == connection;
         let is_free = |one: &Offerer| {
-            one.offers < rules.max_received_from_one && now.since(one.last) >= SAME_PAIR_PAUSE
+            one.offers < rules.max_received_from_one && now.since(one.last) >= pause
         };
         let received: u32 = self.offerers.iter().map(|one| one.offers).sum();
         received < most && self.offerers.iter().find(is_it).is_none_or(is_free)

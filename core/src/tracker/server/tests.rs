@@ -438,6 +438,23 @@ fn a_crowd_does_not_bury_the_only_seed() {
 }
 
 #[test]
+fn who_comes_back_gets_the_only_seed_again_and_soon() {
+    let mut world = World::new();
+    world.join(0, Some(0), 0);
+    world.join(1, Some(9), 1);
+    assert_eq!(world.offers().len(), 1);
+    world.now += Duration::from_millis(100);
+    world.announce(announce(1, Some(9), 4), 1);
+    assert!(
+        world.offers().is_empty(),
+        "the rest of its offers is for others"
+    );
+    world.now += Duration::from_secs(3);
+    world.announce(announce(1, Some(9), 5), 1);
+    assert_eq!(world.offers().len(), 1);
+}
+
+#[test]
 fn a_frozen_page_is_introduced_to_nobody_until_it_announces_again() {
     let mut world = World::new();
     world.join(1, Some(9), 0);
