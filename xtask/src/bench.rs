@@ -77,7 +77,11 @@ impl Options {
 fn measure(bench: &Bench, runs: usize) -> Result<Report> {
     let mut report = Report::new(bench.name);
     let mut command = (bench.command)();
-    command.env("RUNS", runs.to_string()).stdout(Stdio::piped());
+    command
+        .env("RUNS", runs.to_string())
+        .env("HEADWATER", sh::target().join("release/headwater"))
+        .env("RELEASE", sh::target().join("release"))
+        .stdout(Stdio::piped());
     let mut child = command.spawn()?;
     let stdout = child.stdout.take().context("no output to read")?;
     for line in BufReader::new(stdout).lines() {
