@@ -1,6 +1,6 @@
 //! Headwater's swarms in virtual time.
 //!
-//! Nodes are real [`Swarm`]s; what is simulated is what surrounds them: links with rate, delay and
+//! Nodes are real [`Swarm`](headwater_core::swarm::Swarm)s; what is simulated is what surrounds them: links with rate, delay and
 //! finite send buffers, storage, and people who watch. Nothing here sleeps, and one seed replays
 //! everything.
 
