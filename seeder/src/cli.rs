@@ -164,7 +164,7 @@ pub struct TrackArgs {
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
 
-    /// Let only pages of this origin connect, e.g. https://films.example (repeatable; default: all)
+    /// Let only pages of this origin connect, e.g. `https://films.example` (repeatable; default: all)
     #[arg(long = "origin", value_name = "URL")]
     pub origins: Vec<String>,
 

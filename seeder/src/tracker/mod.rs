@@ -1,4 +1,4 @@
-//! The tracker on the network: WebSockets around the core's [`server::Tracker`].
+//! The tracker on the network: WebSockets around the core's [`headwater_core::tracker::server::Tracker`].
 //!
 //! One lock around the logic, one task a socket. Who is introduced to whom is the core's; here
 //! are sockets, how long they may be silent, how much may wait for them, and who may open them.
