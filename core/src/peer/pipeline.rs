@@ -245,7 +245,8 @@ impl Pipeline {
                 self.round = (0, now, goodput);
             }
         } else {
-            let product = self.rate(now) * (shortest + MARGIN).as_micros() as u64 / 1_000_000;
+            let rate = self.rate(now).max(self.delivered.lately(now));
+            let product = rate * (shortest + MARGIN).as_micros() as u64 / 1_000_000;
             let wanted = product.div_ceil(BLOCK) as u32 + SPARE;
             // Down by one a block, up at once: a pause of the reader must not close the pipe.
             self.limit = wanted.max(self.limit - 1).min(MAX_OUTSTANDING);
