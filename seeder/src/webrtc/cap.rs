@@ -10,12 +10,14 @@ use std::time::{Duration, Instant};
 
 use super::MAX_MESSAGE;
 
+/// Less room than this is none, in bytes, lest the cap cut messages into crumbs.
+pub(super) const MIN_ROOM: usize = 48 << 10;
 /// The cap a connection starts with, and never falls below, in bytes.
 ///
 /// On a path without length all of it may sit in the browser's socket buffer: Chromium's takes
 /// some 100 KB of our packets before it drops any, and then SCTP waits a second. With less than
 /// this the browser runs dry between two long messages.
-pub(super) const MIN_CAP: usize = 96 << 10;
+pub(super) const MIN_CAP: usize = 88 << 10;
 /// The cap no connection exceeds, in bytes: 160 MB/s at 50 ms.
 pub(super) const MAX_CAP: usize = 8 << 20;
 /// A round trip below this is mostly the two processes' turns on the CPU, not a path to fill.

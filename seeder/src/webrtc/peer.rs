@@ -1,5 +1,6 @@
 //! One connection: the WebRTC stack without I/O, narrowed to one data channel.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ use rtc::peer_connection::{RTCPeerConnection, RTCPeerConnectionBuilder};
 use rtc::sansio::Protocol;
 use rtc::shared::{TaggedBytesMut, TransportContext, TransportProtocol};
 
-use super::cap::SendCap;
+use super::cap::{MIN_ROOM, SendCap};
 use super::mux::{BINDING_REQUEST, BINDING_SUCCESS, stun_type};
 use super::sdp::Description;
 use super::{Error, MAX_MESSAGE};
@@ -79,6 +80,8 @@ pub(super) struct Peer {
     last_check: Option<Datagram>,
     /// What came before ICE had found its way, and was not a check.
     early: Vec<Datagram>,
+    /// What the stack said while it was fed.
+    news: VecDeque<RTCPeerConnectionEvent>,
     is_open: bool,
     is_closed: bool,
     extra_channels: usize,
@@ -131,6 +134,7 @@ impl Peer {
             is_connected: false,
             last_check: None,
             early: Vec::new(),
+            news: VecDeque::new(),
             is_open: false,
             is_closed: false,
             extra_channels: 0,
@@ -241,6 +245,14 @@ impl Peer {
             },
             message: BytesMut::from(datagram),
         });
+        // The stack hands its own news from DTLS to SCTP only when it is asked for events. The
+        // remote's first SCTP packet follows its last DTLS one at once; unasked, the stack would
+        // drop it, and the remote waits a second before it says so again.
+        if !self.is_open {
+            while let Some(event) = self.connection.poll_event() {
+                self.news.push_back(event);
+            }
+        }
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
@@ -257,7 +269,8 @@ impl Peer {
     /// What happened next, if anything did. Nothing happens after a `Closed`.
     pub(super) fn poll_event(&mut self, now: Instant) -> Option<PeerEvent> {
         while !self.is_closed {
-            let Some(event) = self.connection.poll_event() else {
+            let next = self.news.pop_front();
+            let Some(event) = next.or_else(|| self.connection.poll_event()) else {
                 break;
             };
             if let Some(event) = self.translate(now, event) {
@@ -334,16 +347,12 @@ impl Peer {
         [stack, setup].into_iter().flatten().min()
     }
 
-    /// Bytes the channel takes now: none, or at least one longest message, lest the cap cut
+    /// Bytes the channel takes now: none, or at least [`MIN_ROOM`], lest the cap cut
     /// messages into crumbs.
     pub(super) fn room(&self) -> usize {
         let free = self.cap.bytes().saturating_sub(self.cap.unacknowledged());
         let is_open = self.is_open && !self.is_closed;
-        if is_open && free >= MAX_MESSAGE {
-            free
-        } else {
-            0
-        }
+        if is_open && free >= MIN_ROOM { free } else { 0 }
     }
 
     pub(super) fn send(&mut self, now: Instant, message: Bytes) {
