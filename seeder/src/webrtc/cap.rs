@@ -12,7 +12,10 @@ use super::MAX_MESSAGE;
 
 /// Less room than this is none, in bytes, lest the cap cut messages into crumbs.
 pub(super) const MIN_ROOM: usize = 48 << 10;
-/// The cap a connection starts with, and never falls below, in bytes.
+/// The cap a connection starts with, in bytes: a page that has just connected is busy with itself,
+/// and slow to empty its socket.
+const START_CAP: usize = MAX_MESSAGE;
+/// The cap a connection comes to with the first acknowledgements, and never falls below, in bytes.
 ///
 /// On a path without length all of it may sit in the browser's socket buffer: Chromium's takes
 /// some 100 KB of our packets before it drops any, and then SCTP waits a second. With less than
@@ -66,7 +69,7 @@ struct Mark {
 impl SendCap {
     pub(super) fn new() -> Self {
         Self {
-            cap: MIN_CAP,
+            cap: START_CAP,
             ceiling: MAX_CAP,
             sent: 0,
             acknowledged: 0,
