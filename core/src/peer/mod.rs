@@ -21,6 +21,7 @@ pub use uploads::{MAX_QUEUED, Queued, Uploads};
 
 use crate::bitfield::Bitfield;
 use crate::ids::{PeerId, PeerKey};
+use crate::layout::Block;
 use crate::time::Instant;
 use crate::wire::extended::{ExtendedHandshake, LT_DONTHAVE, UT_METADATA};
 use crate::wire::{Decoder, Features, HashSpan, Message};
@@ -60,6 +61,18 @@ pub enum Has {
         /// Its `have`s.
         haves: Vec<u32>,
     },
+}
+
+impl Has {
+    /// The body of a `bitfield` message about `pieces` pieces.
+    pub fn read(body: &[u8], pieces: u32) -> Result<Self, Fault> {
+        let bits = Bitfield::from_bytes(body, pieces).ok_or(Fault::BadMessage)?;
+        Ok(if bits.is_full() {
+            Self::All
+        } else {
+            Self::Some(bits)
+        })
+    }
 }
 
 /// One peer.
@@ -256,6 +269,17 @@ impl Peer {
     pub fn say_mentions(&mut self) -> bool {
         self.outbox.append(&mut self.aside);
         !self.outbox.is_empty()
+    }
+
+    /// Puts it in line that a block will not be sent, for those who know the word (BEP 6).
+    pub fn refuse(&mut self, block: Block) {
+        if self.features.fast {
+            self.say(&Message::RejectRequest {
+                piece: block.piece.get(),
+                begin: block.begin,
+                length: block.length,
+            });
+        }
     }
 
     /// Puts raw bytes in line.

@@ -238,15 +238,7 @@ impl Swarm {
         };
         match *message {
             Message::Bitfield(body) => {
-                let bits = Bitfield::from_bytes(body, pieces).ok_or(Fault::BadMessage)?;
-                self.has_now(
-                    key,
-                    if bits.is_full() {
-                        Has::All
-                    } else {
-                        Has::Some(bits)
-                    },
-                );
+                self.has_now(key, Has::read(body, pieces)?);
             }
             Message::HaveAll => self.has_now(key, Has::All),
             Message::HaveNone => self.has_now(key, Has::Some(Bitfield::none(pieces))),

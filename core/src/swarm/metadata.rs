@@ -236,15 +236,7 @@ impl Swarm {
         if all {
             self.has_now(key, Has::All);
         } else if let Some(body) = bits {
-            let bits = Bitfield::from_bytes(&body, pieces).ok_or(Fault::BadMessage)?;
-            self.has_now(
-                key,
-                if bits.is_full() {
-                    Has::All
-                } else {
-                    Has::Some(bits)
-                },
-            );
+            self.has_now(key, Has::read(&body, pieces)?);
         }
         for piece in haves {
             self.has_one(key, piece)?;

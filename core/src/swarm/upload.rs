@@ -50,12 +50,8 @@ impl Swarm {
                 Queued::Already | Queued::Yes => false,
             }
         };
-        if refused && peer.features.fast {
-            peer.say(&Message::RejectRequest {
-                piece,
-                begin,
-                length,
-            });
+        if refused {
+            peer.refuse(block);
         }
         Ok(())
     }
@@ -68,12 +64,8 @@ impl Swarm {
         let Some(block) = torrent.layout().run(piece, begin, length) else {
             return;
         };
-        if peer.uploads.cancel(block) && peer.features.fast {
-            peer.say(&Message::RejectRequest {
-                piece,
-                begin,
-                length,
-            });
+        if peer.uploads.cancel(block) {
+            peer.refuse(block);
         }
     }
 
@@ -111,13 +103,7 @@ impl Swarm {
                     cached.unwrap_or_default()
                 };
                 if !torrent.complete && data.is_empty() {
-                    if peer.features.fast {
-                        peer.say(&Message::RejectRequest {
-                            piece: piece.get(),
-                            begin,
-                            length,
-                        });
-                    }
+                    peer.refuse(block);
                     continue;
                 }
                 let skip = if torrent.complete {
@@ -156,17 +142,8 @@ impl Swarm {
     /// Storage could not deliver: whoever waits is told so.
     pub(super) fn load_failed(&mut self, block: Block) {
         for peer in self.peers.values_mut() {
-            if peer.uploads.cancel(block) && peer.features.fast {
-                let Block {
-                    piece,
-                    begin,
-                    length,
-                } = block;
-                peer.say(&Message::RejectRequest {
-                    piece: piece.get(),
-                    begin,
-                    length,
-                });
+            if peer.uploads.cancel(block) {
+                peer.refuse(block);
                 self.dirty.insert(peer.key);
             }
         }
@@ -217,20 +194,7 @@ impl Swarm {
                 continue;
             }
             peer.say(&Message::Choke);
-            for Block {
-                piece,
-                begin,
-                length,
-            } in peer.uploads.clear()
-            {
-                if peer.features.fast {
-                    peer.say(&Message::RejectRequest {
-                        piece: piece.get(),
-                        begin,
-                        length,
-                    });
-                }
-            }
+            peer.uploads.clear().for_each(|block| peer.refuse(block));
         }
     }
 }
