@@ -241,8 +241,12 @@ impl Torrent {
     }
 
     fn receive(&mut self, now: Instant, peer: PeerKey, message: &JsValue, scratch: &mut Scratch) {
-        if !self.links.get(&peer).is_some_and(|link| link.is_open) {
+        let Some(link) = self.links.get(&peer) else {
             return;
+        };
+        // A transferred channel may bring the remote's first words before it says that it is open.
+        if !link.is_open {
+            self.open(now, peer);
         }
         self.drained(now, peer);
         match scratch.read(message) {

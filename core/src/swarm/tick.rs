@@ -6,7 +6,7 @@ use super::Swarm;
 use super::download::request;
 use crate::ids::PeerKey;
 use crate::layout::Block;
-use crate::peer::Fault;
+use crate::peer::{Fault, Peer};
 use crate::selector;
 use crate::time::{Duration, Instant};
 use crate::wire::Message;
@@ -25,6 +25,8 @@ const DROP_AFTER: Duration = Duration::from_secs(60);
 const SILENT_AFTER: Duration = Duration::from_secs(150);
 /// A connection without a handshake for this long is dropped.
 const GREET_WITHIN: Duration = Duration::from_secs(15);
+/// Over WebRTC the called speaks first; if it does not for this long, as libtorrent, we do.
+const SPEAK_AFTER: Duration = Duration::from_secs(2);
 /// We say something at least this often (BEP 3: two minutes).
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
@@ -55,6 +57,7 @@ impl Swarm {
         self.race();
         self.snub();
         self.drop_silent();
+        self.break_silence();
         self.ask_for_metadata();
         let talkers = self.peers.values_mut();
         self.dirty
@@ -161,6 +164,27 @@ impl Swarm {
         }
         for key in dropped {
             self.close(key, Some(Fault::Silent), true);
+        }
+    }
+
+    /// Greets those who wait for us to.
+    fn break_silence(&mut self) {
+        let (now, hash) = (self.now, self.hashes.announced());
+        let waits =
+            |peer: &&Peer| peer.dialled && !peer.greeted && now.since(peer.opened) >= SPEAK_AFTER;
+        let waiting: Vec<PeerKey> = self
+            .peers
+            .values()
+            .filter(waits)
+            .map(|peer| peer.key)
+            .collect();
+        for key in waiting {
+            let Some(mut peer) = self.peers.remove(&key) else {
+                continue;
+            };
+            self.greet(&mut peer, hash);
+            self.peers.insert(key, peer);
+            self.dirty.insert(key);
         }
     }
 
