@@ -98,13 +98,7 @@ fn measure(bench: &Bench, runs: usize) -> Result<Report> {
 
 fn prepare_transfer() -> Result<()> {
     setup::to_bench()?;
-    steps::build_web()?;
-    sh::run(&mut sh::cargo([
-        "build",
-        "--release",
-        "--package",
-        "headwater",
-    ]))?;
+    steps::build_release()?;
     let example = [
         "build",
         "--release",

@@ -15,13 +15,7 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
         _ => bail!("usage: cargo xtask demo [--port N]"),
     };
     setup::to_build()?;
-    steps::build_web()?;
-    sh::run(&mut sh::cargo([
-        "build",
-        "--release",
-        "--package",
-        "headwater",
-    ]))?;
+    steps::build_release()?;
     let binary = sh::target().join("release/headwater");
     let listen = format!("127.0.0.1:{port}");
     sh::run(&mut sh::command(

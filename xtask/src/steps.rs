@@ -171,6 +171,17 @@ fn web() -> Result<()> {
     sh::run(sh::command("npm", ["test", "--silent"]).current_dir(sh::root().join("web")))
 }
 
+/// Builds the web part, and the release binary with it inside.
+pub(crate) fn build_release() -> Result<()> {
+    build_web()?;
+    sh::run(&mut sh::cargo([
+        "build",
+        "--release",
+        "--package",
+        "headwater",
+    ]))
+}
+
 /// The engine, the npm package and the demo page.
 pub(crate) fn build_web() -> Result<()> {
     wasm::build(wasm::Profile::Shipped)?;

@@ -27,7 +27,15 @@ impl Swarm {
         begin: u32,
         length: u32,
     ) -> Result<(), Fault> {
-        let crowd = self.peers.values().filter(|peer| peer.wants).count();
+        // Only a seed with everything on disk deals pieces out; a viewer need not count.
+        let deals = self
+            .torrent
+            .as_ref()
+            .is_some_and(|torrent| torrent.complete);
+        let crowd = match deals {
+            true => self.peers.values().filter(|peer| peer.wants).count(),
+            false => 0,
+        };
         let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &self.torrent) else {
             return Err(Fault::BadMessage);
         };
@@ -39,8 +47,7 @@ impl Swarm {
             return Err(Fault::BadMessage);
         }
         let understands = peer.extensions.id_of(HW_LATER).is_some();
-        let later =
-            torrent.complete && understands && !self.grid.admit(self.now, piece, key, crowd);
+        let later = deals && understands && !self.grid.admit(self.now, piece, key, crowd);
         let refused = if later || peer.unchoked.is_none() || !torrent.have.has(piece) {
             true
         } else {
