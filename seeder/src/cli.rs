@@ -84,6 +84,19 @@ pub struct SeedArgs {
     #[arg(long, value_name = "ADDR:PORT")]
     pub webrtc: Option<SocketAddr>,
 
+    /// Where ordinary BitTorrent clients call (default: the address and the port number of
+    /// --webrtc, or any free port if that is taken)
+    #[arg(long, value_name = "ADDR:PORT", conflicts_with = "no_tcp")]
+    pub tcp: Option<SocketAddr>,
+
+    /// No ordinary BitTorrent: nobody but web pages and WebRTC peers
+    #[arg(long)]
+    pub no_tcp: bool,
+
+    /// Call this ordinary BitTorrent peer, for every torrent (repeatable)
+    #[arg(long = "peer", value_name = "ADDR:PORT", conflicts_with = "no_tcp")]
+    pub peers: Vec<SocketAddr>,
+
     /// Address at which viewers reach --listen, e.g. behind a proxy
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,

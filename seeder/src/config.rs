@@ -88,6 +88,10 @@ pub struct Seed {
     pub listen: SocketAddr,
     /// UDP, an address peers can be told: never the unspecified one.
     pub webrtc: SocketAddr,
+    /// Where ordinary BitTorrent clients call, if they may.
+    pub tcp: Option<Tcp>,
+    /// Ordinary BitTorrent peers to be called.
+    pub peers: Vec<SocketAddr>,
     /// Where viewers reach `listen`, without a slash at the end; from the bound address if `None`.
     pub url: Option<String>,
     /// Whether to run a tracker ourselves.
@@ -98,6 +102,15 @@ pub struct Seed {
     pub json: bool,
     /// Nothing but links, warnings and errors.
     pub quiet: bool,
+}
+
+/// Where ordinary BitTorrent clients call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tcp {
+    /// There, or nowhere.
+    At(SocketAddr),
+    /// At this address, by preference under the port number of WebRTC.
+    Beside(IpAddr),
 }
 
 /// `headwater track`, checked.
@@ -176,6 +189,7 @@ impl Seed {
             .map(|url| checked_site(&url, "--url"))
             .transpose()?;
         let webrtc = args.webrtc.unwrap_or(SocketAddr::new(args.listen.ip(), 0));
+        let tcp = args.tcp.map_or(Tcp::Beside(webrtc.ip()), Tcp::At);
         Ok(Self {
             paths: args.paths,
             torrent: args.torrent,
@@ -183,6 +197,8 @@ impl Seed {
             out: args.out,
             listen: args.listen,
             webrtc: SocketAddr::new(tellable(webrtc.ip()), webrtc.port()),
+            tcp: (!args.no_tcp).then_some(tcp),
+            peers: args.peers,
             url,
             own_tracker: !args.no_tracker,
             upload_limit: args.upload_limit,

@@ -2,7 +2,7 @@
 //!
 //! The binary parses ([`cli`]), decides ([`config`]), does ([`commands`]). What it does it with is
 //! here too, for tests and tools: files on disk ([`source`], [`hashing`], [`storage`],
-//! [`chunks`]), the network ([`http`], [`sockets`], [`tracker`], [`webrtc`]) and the core's driver ([`engine`]).
+//! [`chunks`]), the network ([`http`], [`sockets`], [`tcp`], [`tracker`], [`webrtc`]) and the core's driver ([`engine`]).
 
 pub mod bucket;
 pub mod chunks;
@@ -18,6 +18,7 @@ pub mod report;
 pub mod sockets;
 pub mod source;
 pub mod storage;
+pub mod tcp;
 pub mod torrent_file;
 pub mod tracker;
 pub mod webrtc;

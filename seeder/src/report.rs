@@ -19,6 +19,8 @@ pub struct Ready {
     pub torrents: Vec<Links>,
     /// The UDP address of WebRTC.
     pub webrtc: String,
+    /// The TCP address of ordinary BitTorrent.
+    pub tcp: Option<String>,
     /// Where the torrents are announced.
     pub trackers: Vec<String>,
 }
@@ -46,8 +48,17 @@ pub struct Links {
 /// Bytes per transport.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct PerTransport {
+    /// Over ordinary BitTorrent connections.
+    pub tcp: u64,
     /// Over data channels.
     pub webrtc: u64,
+}
+
+impl PerTransport {
+    /// Over all of them.
+    pub const fn total(&self) -> u64 {
+        self.tcp + self.webrtc
+    }
 }
 
 /// One line a second.
@@ -57,7 +68,7 @@ pub struct Tick {
     pub uptime: f64,
     /// Connected now.
     pub peers: usize,
-    /// Bytes handed to peers' channels so far: blocks and the protocol around them.
+    /// Bytes handed to peers' connections so far: blocks and the protocol around them.
     pub sent: PerTransport,
     /// Bytes that came from them.
     pub received: PerTransport,
@@ -117,12 +128,12 @@ impl Reporter {
         if self.json {
             print_json(&tick);
         } else {
-            let rate = tick.sent.webrtc.saturating_sub(self.last.sent.webrtc);
+            let rate = tick.sent.total().saturating_sub(self.last.sent.total());
             self.bar.set_message(format!(
                 "{} peers, {}/s, {} sent",
                 tick.peers,
                 HumanBytes(rate),
-                HumanBytes(tick.sent.webrtc)
+                HumanBytes(tick.sent.total())
             ));
             self.bar.tick();
         }

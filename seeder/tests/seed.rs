@@ -4,12 +4,13 @@ mod support;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::{TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::ops::Range;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use headwater::engine::{Engine, Torrent, key_space, since};
+use headwater::tcp::{Tcp, TcpConfig};
 use headwater::webrtc::{Endpoint, EndpointConfig};
 use headwater_core::ids::PeerId;
 use headwater_core::metainfo::Magnet;
@@ -113,6 +114,11 @@ impl Drop for Seeder {
 
 /// Joins by magnet link alone, and reads a range of a file to its end.
 fn view(magnet: &str, file: usize, range: Range<u64>) -> Vec<u8> {
+    view_through(magnet, None, file, range)
+}
+
+/// The same; over TCP alone where there is an address to call.
+fn view_through(magnet: &str, call: Option<SocketAddr>, file: usize, range: Range<u64>) -> Vec<u8> {
     let magnet = Magnet::parse(magnet).expect("a magnet");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -124,7 +130,11 @@ fn view(magnet: &str, file: usize, range: Range<u64>) -> Vec<u8> {
         let tracker = ClientConfig {
             peer_id,
             swarm: magnet.hashes.announced(),
-            trackers: magnet.trackers.clone(),
+            trackers: if call.is_none() {
+                magnet.trackers.clone()
+            } else {
+                Vec::new()
+            },
             offers_wanted: 4,
             key_space: key_space(0),
             seed: 1,
@@ -140,7 +150,9 @@ fn view(magnet: &str, file: usize, range: Range<u64>) -> Vec<u8> {
             storage: None,
         };
         let endpoint = Endpoint::bind(EndpointConfig::default()).expect("a port");
-        let mut engine = Engine::new(started, endpoint, vec![torrent], None);
+        let tcp = Tcp::bind(TcpConfig::default()).expect("no port is asked for");
+        let mut engine = Engine::new(started, endpoint, vec![torrent], None).with_tcp(tcp);
+        call.into_iter().for_each(|peer| engine.heard_of(0, peer));
         let handle = engine.handle();
         let mut all = Vec::new();
         let read = async {
@@ -176,6 +188,40 @@ fn a_viewer_gets_the_film_by_its_magnet_link_in_each_version() {
         let figures = seeder.figures(|line| line["sent"]["webrtc"].as_u64() > Some(3_000_000));
         assert!(figures["requests"].as_u64() >= Some(184), "{figures}");
     }
+}
+
+#[test]
+fn ordinary_connections_to_one_port_choose_among_torrents_of_each_version() {
+    for version in [&[][..], &["--v1"], &["--v2"]] {
+        let folder = Folder::new();
+        folder.file("a.mp4", 3_000_001);
+        folder.file("b.mp4", 70_000);
+        let mut seeder = Seeder::start(&folder, &[&["a.mp4", "b.mp4"][..], version].concat());
+        let port = seeder.says("tcp").parse().expect("an address");
+        for (number, length) in [(0, 3_000_001), (1, 70_000)] {
+            let magnet = seeder.ready["torrents"][number]["magnet"].clone();
+            let magnet = magnet.as_str().expect("text");
+            let seen = view_through(magnet, Some(port), 0, 0..length as u64);
+            assert!(seen == bytes(length), "{version:?}: {} bytes", seen.len());
+        }
+        let figures = seeder.figures(|line| line["sent"]["tcp"].as_u64() > Some(3_070_000));
+        assert_eq!(figures["sent"]["webrtc"], 0);
+        assert!(figures["received"]["tcp"].as_u64() > Some(68), "{figures}");
+    }
+}
+
+#[test]
+fn tcp_is_under_the_port_number_of_webrtc_and_can_be_left_out() {
+    let folder = Folder::new();
+    folder.file("film.mp4", 1_000);
+    let free = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let webrtc = free.local_addr().expect("its address").to_string();
+    drop(free);
+    let seeder = Seeder::start(&folder, &["film.mp4", "--webrtc", &webrtc]);
+    assert_eq!(seeder.says("tcp"), webrtc);
+    drop(seeder);
+    let seeder = Seeder::start(&folder, &["film.mp4", "--no-tcp"]);
+    assert_eq!(seeder.ready["tcp"], Value::Null);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `headwater seed`: hash, track, seed, serve, and say where.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,12 +15,13 @@ use tracing::warn;
 
 use super::inspect::magnet_of;
 use super::track;
-use crate::config::{Seed, is_websocket, site_of, tracker_of};
+use crate::config::{self, Seed, is_websocket, site_of, tracker_of};
 use crate::engine::{Engine, Torrent, key_space, since};
 use crate::error::{Error, Result};
 use crate::http::{self, Published, Site, torrent_path};
 use crate::making::{self, Made};
 use crate::report::{Links, Ready, Reporter};
+use crate::tcp::{Tcp, TcpConfig};
 use crate::torrent_file;
 use crate::tracker::{self, TrackerHandle};
 use crate::webrtc::{Endpoint, EndpointConfig};
@@ -49,13 +50,16 @@ pub fn run(seed: &Seed) -> Result<()> {
     let (listener, bound) = web.block_on(http::bind(seed.listen))?;
     let endpoint = main.block_on(async { bind_webrtc(seed.webrtc) })?;
     let webrtc = endpoint.local_addr();
+    let tcp =
+        main.block_on(async { seed.tcp.map(|at| bind_tcp(at, webrtc.port())).transpose() })?;
+    let tcp_at = tcp.as_ref().and_then(Tcp::local_addr);
 
     let made = make_all(seed)?;
     let site = seed.site(bound);
     let torrents = with_trackers(seed, made, &site);
     write_out(seed, &torrents)?;
     let slugs = slugs(&torrents);
-    let ready = ready(seed, &site, webrtc, &torrents, &slugs);
+    let ready = ready(seed, &site, (webrtc, tcp_at), &torrents, &slugs);
     let beside = if seed.own_tracker {
         tracker::router(TrackerHandle::new(track::config()?))
     } else {
@@ -75,7 +79,16 @@ pub fn run(seed: &Seed) -> Result<()> {
     main.block_on(async {
         let started = Instant::now();
         let driven = drive(started, torrents, local_tracker)?;
+        let count = driven.len();
         let mut engine = Engine::new(started, endpoint, driven, seed.upload_limit);
+        if let Some(tcp) = tcp {
+            engine = engine.with_tcp(tcp);
+        }
+        for torrent in 0..count {
+            for peer in &seed.peers {
+                engine.heard_of(torrent, *peer);
+            }
+        }
         engine.run(stopped(), |tick| reporter.tick(tick)).await;
         Ok::<(), Error>(())
     })?;
@@ -99,6 +112,23 @@ fn bind_webrtc(address: SocketAddr) -> Result<Endpoint> {
         ..EndpointConfig::default()
     };
     Endpoint::bind(config).map_err(|e| Error::bind(address, e))
+}
+
+/// The port number of WebRTC is the one a person opens in a firewall, so TCP is there too if it can.
+fn bind_tcp(at: config::Tcp, beside: u16) -> Result<Tcp> {
+    let bind = |address: SocketAddr| {
+        let config = TcpConfig {
+            listen: Some(address),
+            max_connections: MAX_CONNECTIONS,
+            ..TcpConfig::default()
+        };
+        Tcp::bind(config).map_err(|e| Error::bind(address, e))
+    };
+    let on = |ip: IpAddr, port: u16| bind(SocketAddr::new(ip, port));
+    match at {
+        config::Tcp::At(address) => bind(address),
+        config::Tcp::Beside(ip) => on(ip, beside).or_else(|_| on(ip, 0)),
+    }
 }
 
 fn make_all(seed: &Seed) -> Result<Vec<Made>> {
@@ -156,7 +186,7 @@ fn slugs(torrents: &[Made]) -> Vec<String> {
 fn ready(
     seed: &Seed,
     site: &str,
-    webrtc: SocketAddr,
+    (webrtc, tcp): (SocketAddr, Option<SocketAddr>),
     torrents: &[Made],
     slugs: &[String],
 ) -> Ready {
@@ -180,6 +210,7 @@ fn ready(
         trackers: torrents[0].metainfo.trackers().to_vec(),
         torrents: torrents_links,
         webrtc: webrtc.to_string(),
+        tcp: tcp.map(|address| address.to_string()),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod files;
 mod readers;
+mod tcp;
 mod trackers;
 mod upload;
 
@@ -32,6 +33,7 @@ use crate::webrtc::{Endpoint, EndpointEvent};
 
 use readers::{Command, Readers};
 pub use readers::{Handle, Reader};
+use tcp::Calls;
 
 /// How long peers may take to hear that we go.
 const FAREWELL: std::time::Duration = std::time::Duration::from_millis(300);
@@ -64,6 +66,7 @@ pub struct Torrent {
 pub struct Engine {
     started: std::time::Instant,
     endpoint: Endpoint,
+    calls: Option<Calls>,
     torrents: Vec<Torrent>,
     chunks: Chunks,
     reads: mpsc::UnboundedReceiver<Read>,
@@ -87,8 +90,8 @@ pub struct Engine {
     changes: mpsc::Receiver<Vec<(TorrentNumber, FileIndex)>>,
     /// Files that have been withdrawn.
     lost: BTreeSet<(TorrentNumber, FileIndex)>,
-    sent: u64,
-    received: u64,
+    sent: PerTransport,
+    received: PerTransport,
     requests: u64,
 }
 
@@ -125,6 +128,7 @@ impl Engine {
         Self {
             started,
             endpoint,
+            calls: None,
             torrents,
             chunks,
             reads,
@@ -143,8 +147,8 @@ impl Engine {
             changed,
             changes,
             lost: BTreeSet::new(),
-            sent: 0,
-            received: 0,
+            sent: PerTransport::default(),
+            received: PerTransport::default(),
             requests: 0,
         }
     }
@@ -162,6 +166,7 @@ impl Engine {
             tokio::select! {
                 () = &mut stop => break,
                 () = self.endpoint.drive() => {}
+                () = Calls::drive(&mut self.calls) => {}
                 Some(read) = self.reads.recv() => self.finish_reads(read),
                 Some(hashed) = self.hashes.recv() => self.finish_leaves(hashed),
                 Some(files) = self.changes.recv() => self.withdraw(&files),
@@ -189,10 +194,8 @@ impl Engine {
         Tick {
             uptime: self.started.elapsed().as_secs_f64(),
             peers: self.open.len(),
-            sent: PerTransport { webrtc: self.sent },
-            received: PerTransport {
-                webrtc: self.received,
-            },
+            sent: self.sent,
+            received: self.received,
             requests: self.requests,
         }
     }
@@ -210,6 +213,7 @@ impl Engine {
                 busy = true;
                 self.on_endpoint(now, event);
             }
+            busy |= self.drain_tcp(now);
             for torrent in 0..self.torrents.len() {
                 busy |= self.drain_swarm(now, torrent);
                 busy |= self.drain_tracker(now, torrent);
@@ -242,7 +246,7 @@ impl Engine {
                 self.grant(now, peer);
             }
             EndpointEvent::Received(peer, bytes) => {
-                self.received += bytes.len() as u64;
+                self.received.webrtc += bytes.len() as u64;
                 if let Some(torrent) = self.torrents.get_mut(torrent_of(peer)) {
                     torrent
                         .swarm
@@ -301,7 +305,8 @@ impl Engine {
                 swarm::Output::LoadLeaves(piece) => self.load_leaves(now, number, piece),
                 swarm::Output::Close(peer, fault) => {
                     debug!(peer = peer.0, ?fault, "dropping peer");
-                    self.endpoint.close(peer);
+                    self.hang_up(peer);
+                    self.call_over(now, peer, fault);
                     self.open.remove(&peer);
                     self.dialled.remove(&peer);
                     self.torrents[number]
@@ -361,7 +366,8 @@ impl Engine {
             .as_ref()
             .filter(|_| !self.open.is_empty())
             .map(Bucket::refill_at);
-        let next = timers.chain(refill).min();
+        let calls = self.calls.as_ref().and_then(Calls::poll_timeout);
+        let next = timers.chain(refill).chain(calls).min();
         let at = next.map_or(std::time::Instant::now() + IDLE, |at| {
             self.started + std::time::Duration::from_micros(at.as_micros())
         });
@@ -375,7 +381,7 @@ impl Engine {
         }
         self.settle();
         for peer in std::mem::take(&mut self.open) {
-            self.endpoint.close(peer);
+            self.hang_up(peer);
         }
         let endpoint = &mut self.endpoint;
         let flush = timeout(FAREWELL, async {

@@ -5,19 +5,28 @@ use headwater_core::ids::PeerKey;
 use headwater_core::swarm;
 use headwater_core::time::Instant;
 
+use super::tcp::is_tcp;
 use super::{Engine, torrent_of};
 use crate::bucket::Bucket;
 
 impl Engine {
     pub(super) fn send(&mut self, now: Instant, peer: PeerKey, bytes: Bytes) {
-        self.sent += bytes.len() as u64;
+        let length = bytes.len();
+        match &mut self.calls {
+            Some(calls) if is_tcp(peer) => {
+                self.sent.tcp += length as u64;
+                calls.tcp.send(peer, bytes);
+            }
+            _ => {
+                self.sent.webrtc += length as u64;
+                self.endpoint.send(peer, bytes);
+            }
+        }
         let Some(bucket) = &mut self.bucket else {
-            return self.endpoint.send(peer, bytes);
+            return;
         };
-        bucket.take(bytes.len());
-        let dry = bucket.room() == 0;
-        self.endpoint.send(peer, bytes);
-        if dry {
+        bucket.take(length);
+        if bucket.room() == 0 {
             // What is promised is promised, but nothing new.
             for &peer in &self.open {
                 if let Some(torrent) = self.torrents.get_mut(torrent_of(peer)) {
@@ -34,10 +43,11 @@ impl Engine {
         if !self.open.contains(&peer) {
             return;
         }
-        let room = self
-            .endpoint
-            .room(peer)
-            .min(self.bucket.as_ref().map_or(usize::MAX, Bucket::room));
+        let room = match &self.calls {
+            Some(calls) if is_tcp(peer) => calls.tcp.room(peer),
+            _ => self.endpoint.room(peer),
+        };
+        let room = room.min(self.bucket.as_ref().map_or(usize::MAX, Bucket::room));
         if let Some(torrent) = self.torrents.get_mut(torrent_of(peer)) {
             torrent
                 .swarm

@@ -1,0 +1,224 @@
+//! The engine's TCP: who is called, whose call is taken, and bytes from and to the swarms.
+
+use std::net::SocketAddr;
+
+use headwater_core::ids::PeerKey;
+use headwater_core::peer::{Fault, Transport};
+use headwater_core::swarm;
+use headwater_core::time::Instant;
+
+use super::{Engine, key_space, torrent_of};
+use crate::chunks::TorrentNumber;
+use crate::tcp::{Arrival, Candidates, Ending, Tcp, TcpEvent};
+
+/// Bytes read from a peer at once.
+const READ: usize = 256 * 1024;
+
+/// Reads from one peer before others get a turn.
+const READS: usize = 4;
+
+/// The bit of a peer key that says what carries the connection. Tracker clients count theirs
+/// from zero and do not get there.
+const TCP_BIT: u64 = 1 << 31;
+
+/// Whether this peer's connection is TCP.
+pub(super) const fn is_tcp(peer: PeerKey) -> bool {
+    peer.0 & TCP_BIT != 0
+}
+
+/// TCP, and whom each torrent might call.
+#[derive(Debug)]
+pub(super) struct Calls {
+    pub(super) tcp: Tcp,
+    candidates: Vec<Candidates>,
+    next_key: u64,
+    buffer: Vec<u8>,
+}
+
+impl Calls {
+    pub(super) fn new(tcp: Tcp, torrents: usize) -> Self {
+        Self {
+            tcp,
+            candidates: (0..torrents).map(|_| Candidates::default()).collect(),
+            next_key: 0,
+            buffer: vec![0; READ],
+        }
+    }
+
+    fn key(&mut self, torrent: TorrentNumber) -> PeerKey {
+        let number = self.next_key;
+        self.next_key = (number + 1) % TCP_BIT;
+        PeerKey(u64::from(key_space(torrent)) << 32 | TCP_BIT | number)
+    }
+
+    /// The next to be called: whose torrent, and where.
+    fn due(&self, now: Instant) -> Option<(TorrentNumber, SocketAddr)> {
+        if !self.tcp.has_room() {
+            return None;
+        }
+        let mut all = self.candidates.iter().enumerate();
+        all.find_map(|(torrent, candidates)| Some((torrent, candidates.next(now)?)))
+    }
+
+    /// When somebody is to be called.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        if !self.tcp.has_room() {
+            return None;
+        }
+        self.candidates
+            .iter()
+            .filter_map(Candidates::poll_timeout)
+            .min()
+    }
+
+    /// Drives it; waits for ever where there is none.
+    pub(super) async fn drive(calls: &mut Option<Self>) {
+        match calls {
+            Some(calls) => calls.tcp.drive().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Engine {
+    /// Speaks ordinary BitTorrent too.
+    #[must_use]
+    pub fn with_tcp(mut self, tcp: Tcp) -> Self {
+        self.calls = Some(Calls::new(tcp, self.torrents.len()));
+        self
+    }
+
+    /// Somebody is said to have or want this torrent; whether that may be is the caller's to know.
+    pub fn heard_of(&mut self, torrent: TorrentNumber, address: SocketAddr) {
+        let now = self.now();
+        let calls = self.calls.as_mut();
+        if let Some(candidates) = calls.and_then(|calls| calls.candidates.get_mut(torrent)) {
+            candidates.heard(now, address);
+        }
+    }
+
+    /// Does what TCP brought; whether that was anything.
+    pub(super) fn drain_tcp(&mut self, now: Instant) -> bool {
+        let mut busy = false;
+        while let Some(event) = self.calls.as_mut().and_then(|calls| calls.tcp.poll_event()) {
+            busy = true;
+            match event {
+                TcpEvent::Arrived(arrival) => self.arrived(now, arrival),
+                TcpEvent::Closed(peer, reason) => {
+                    self.call_over(now, peer, None);
+                    self.forget(now, peer, &reason);
+                }
+                TcpEvent::Opened(peer) => self.stands(now, peer, true),
+                TcpEvent::Readable(peer) => self.read(now, peer),
+                TcpEvent::Writable(peer) => self.grant(now, peer),
+            }
+        }
+        self.call(now);
+        busy
+    }
+
+    /// Calls those who are due.
+    fn call(&mut self, now: Instant) {
+        let Some(calls) = &mut self.calls else { return };
+        while let Some((torrent, address)) = calls.due(now) {
+            let key = calls.key(torrent);
+            calls.candidates[torrent].called(now, key, address);
+            calls.tcp.dial(key, address);
+        }
+    }
+
+    /// Takes a call, if the torrent it names is one of ours.
+    fn arrived(&mut self, now: Instant, arrival: Arrival) {
+        let named = arrival.swarm();
+        let is_named = |torrent: &super::Torrent| torrent.swarm.info_hashes().is_named(named);
+        let Some(torrent) = self.torrents.iter().position(is_named) else {
+            return;
+        };
+        let Some(calls) = &mut self.calls else { return };
+        let key = calls.key(torrent);
+        let greeting = arrival.greeting;
+        calls.tcp.admit(key, arrival);
+        self.stands(now, key, false);
+        self.take_in(now, key, &greeting);
+    }
+
+    fn stands(&mut self, now: Instant, peer: PeerKey, dialled: bool) {
+        let Some(torrent) = self.torrents.get_mut(torrent_of(peer)) else {
+            return;
+        };
+        self.open.insert(peer);
+        let opened = swarm::Input::Opened {
+            peer,
+            transport: Transport::Tcp,
+            dialled,
+            name: format!("tcp-{}", peer.0 & (TCP_BIT - 1)),
+        };
+        torrent.swarm.handle_input(now, opened);
+        self.grant(now, peer);
+    }
+
+    fn read(&mut self, now: Instant, peer: PeerKey) {
+        let Some(mut buffer) = self
+            .calls
+            .as_mut()
+            .map(|calls| std::mem::take(&mut calls.buffer))
+        else {
+            return;
+        };
+        for turn in 0..=READS {
+            let Some(calls) = &mut self.calls else { break };
+            if turn == READS {
+                calls.tcp.read_later(peer);
+                break;
+            }
+            let read = calls.tcp.read(peer, &mut buffer);
+            if read == 0 {
+                break;
+            }
+            self.take_in(now, peer, &buffer[..read]);
+        }
+        if let Some(calls) = &mut self.calls {
+            calls.buffer = buffer;
+        }
+    }
+
+    fn take_in(&mut self, now: Instant, peer: PeerKey, bytes: &[u8]) {
+        self.received.tcp += bytes.len() as u64;
+        let torrent = torrent_of(peer);
+        if let Some(torrent) = self.torrents.get_mut(torrent) {
+            torrent
+                .swarm
+                .handle_input(now, swarm::Input::Received(peer, bytes));
+        }
+        // What was asked may free what is to be asked next.
+        self.drain_swarm(now, torrent);
+    }
+
+    /// A connection is over: whether its address is worth another call.
+    pub(super) fn call_over(&mut self, now: Instant, peer: PeerKey, fault: Option<Fault>) {
+        let is_unwanted = |fault: Fault| {
+            fault.is_malice()
+                || matches!(
+                    fault,
+                    Fault::Ourselves | Fault::WrongTorrent | Fault::Barred
+                )
+        };
+        let how = match fault {
+            Some(fault) if is_unwanted(fault) => Ending::Unwanted,
+            _ => Ending::Over,
+        };
+        let calls = self.calls.as_mut();
+        if let Some(candidates) = calls.and_then(|calls| calls.candidates.get_mut(torrent_of(peer)))
+        {
+            candidates.ended(now, peer, how);
+        }
+    }
+
+    /// Hangs up, whatever carries it.
+    pub(super) fn hang_up(&mut self, peer: PeerKey) {
+        match &mut self.calls {
+            Some(calls) if is_tcp(peer) => calls.tcp.close(peer),
+            _ => self.endpoint.close(peer),
+        }
+    }
+}
