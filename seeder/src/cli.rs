@@ -1,9 +1,13 @@
 //! The flags, as a person types them. What they mean together is for [`crate::config`].
 
+mod get;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub use get::GetArgs;
 
 /// BitTorrent for web pages: the viewers carry the film to each other.
 #[derive(Debug, Parser)]
@@ -29,6 +33,8 @@ pub struct Cli {
 pub enum Command {
     /// Hash files, track them, seed them over WebRTC and serve the page that plays them
     Seed(SeedArgs),
+    /// Get a torrent: stream it to standard output
+    Get(GetArgs),
     /// Run the tracker alone
     Track(TrackArgs),
     /// Make a .torrent file

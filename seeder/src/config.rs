@@ -1,10 +1,13 @@
 //! What the flags mean together: one checked value a command, so that nobody checks twice.
 
+mod get;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 
 use crate::cli::{CreateArgs, MakeArgs, SeedArgs, TrackArgs};
 use crate::error::{Error, Result};
+pub use get::{Get, Given, To, webrtc_for};
 
 /// Shortest piece: a block.
 const MIN_PIECE: u64 = 16 << 10;

@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Why a command stopped.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub enum Error {
     Bind(SocketAddr, io::Error),
     /// The source on disk is no longer what was hashed.
     Changed(PathBuf),
+    /// Somebody told us to stop before it was done.
+    Interrupted,
     /// The files on disk are not those of the torrent.
     Mismatch(String),
     /// A path with nothing to seed in it.
@@ -36,6 +39,10 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
+    /// Whoever read our output went away.
+    ReaderGone,
+    /// Nothing arrived for so long.
+    Starved(Duration),
     /// Everything else that stops a command, already in words.
     Other(String),
     /// Flags that make no sense together.
@@ -63,10 +70,14 @@ impl Error {
         }
     }
 
-    /// What the process ends with: 2 for flags that make no sense, 1 for everything else.
+    /// What the process ends with: 2 for flags that make no sense, 3 when nothing arrived, what a
+    /// shell makes of SIGINT and SIGPIPE for those, 1 for everything else.
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
+            Self::Starved(_) => 3,
+            Self::Interrupted => 130,
+            Self::ReaderGone => 141,
             _ => 1,
         }
     }
@@ -93,6 +104,7 @@ impl fmt::Display for Error {
                 "{} changed while it was being hashed; run the command again when it is finished",
                 path.display()
             ),
+            Self::Interrupted => f.write_str("interrupted; run the same command again to go on"),
             Self::Mismatch(what) => write!(
                 f,
                 "{what}; seed the files this torrent was made from, or make a new torrent \
@@ -121,6 +133,13 @@ impl fmt::Display for Error {
                     advice(source)
                 )
             }
+            Self::ReaderGone => f.write_str("whoever read our output went away"),
+            Self::Starved(patience) => write!(
+                f,
+                "nothing arrived for {} s: nobody who has it could be reached; \
+                 check that it is being seeded, or name another tracker (--tracker)",
+                patience.as_secs()
+            ),
             Self::Other(what) | Self::Usage(what) => f.write_str(what),
         }
     }

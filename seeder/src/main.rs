@@ -25,6 +25,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<()> {
     match command {
         Command::Create(args) => commands::create::run(&config::Create::new(args)?),
+        Command::Get(args) => commands::get::run(&config::Get::new(args)?),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Seed(args) => commands::seed::run(&config::Seed::new(args)?),
         Command::Track(args) => commands::track::run(&config::Track::new(args)?),

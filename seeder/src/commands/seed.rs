@@ -104,7 +104,7 @@ pub(super) fn runtime(builder: &mut Builder) -> Result<Runtime> {
         .map_err(|e| Error::Other(format!("cannot start: {e}")))
 }
 
-fn bind_webrtc(address: SocketAddr) -> Result<Endpoint> {
+pub(super) fn bind_webrtc(address: SocketAddr) -> Result<Endpoint> {
     let config = EndpointConfig {
         ip: address.ip(),
         port: address.port(),
@@ -300,7 +300,7 @@ pub(super) fn luck() -> Result<Rng> {
 }
 
 /// BEP 20: who we are, then luck.
-fn peer_id(luck: &mut Rng) -> PeerId {
+pub(super) fn peer_id(luck: &mut Rng) -> PeerId {
     const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     let mut id = *b"-HW0100-____________";
     for letter in &mut id[8..] {

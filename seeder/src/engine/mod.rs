@@ -322,6 +322,7 @@ impl Engine {
     }
 
     fn on_swarm_event(&mut self, number: TorrentNumber, event: &swarm::Event) {
+        self.readers.saw(number, event);
         let torrent = &self.torrents[number];
         match event {
             swarm::Event::PeerOpened { name, client, .. } => {

@@ -12,11 +12,14 @@ use bytes::Bytes;
 use headwater_core::ids::ReaderId;
 use headwater_core::layout::FileIndex;
 use headwater_core::metainfo::Metainfo;
-use headwater_core::swarm::{Input, Swarm};
+use headwater_core::swarm::{Event, Input, Stats, Swarm};
 use headwater_core::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::chunks::TorrentNumber;
+
+/// Events that wait for a watcher.
+const MAX_UNHEARD: usize = 256;
 
 /// What other tasks ask of the engine.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub(super) enum Command {
         mpsc::UnboundedSender<Bytes>,
     ),
     Pulled(TorrentNumber, ReaderId, usize),
+    Stats(TorrentNumber, oneshot::Sender<Stats>),
+    Watched(TorrentNumber, mpsc::Sender<Event>),
 }
 
 /// A hand on a running engine; may be cloned.
@@ -66,6 +71,21 @@ impl Handle {
         let (tell, told) = oneshot::channel();
         self.commands.send(Command::Known(torrent, tell)).ok()?;
         told.await.ok()
+    }
+
+    /// The swarm in numbers; `None` if the engine has ended.
+    pub async fn stats(&self, torrent: TorrentNumber) -> Option<Stats> {
+        let (tell, told) = oneshot::channel();
+        self.commands.send(Command::Stats(torrent, tell)).ok()?;
+        told.await.ok()
+    }
+
+    /// What happens in the swarm from now on. Whoever does not listen misses what is beyond [`MAX_UNHEARD`].
+    pub fn watch(&self, torrent: TorrentNumber) -> mpsc::Receiver<Event> {
+        let (tell, told) = mpsc::channel(MAX_UNHEARD);
+        // An engine that has ended drops the sender, and the watcher sees its end.
+        let _ = self.commands.send(Command::Watched(torrent, tell));
+        told
     }
 
     /// Opens a range of a file of a torrent that is known.
@@ -106,6 +126,7 @@ impl Drop for Reader {
 pub(super) struct Readers {
     sinks: BTreeMap<ReaderId, mpsc::UnboundedSender<Bytes>>,
     curious: Vec<(TorrentNumber, oneshot::Sender<Metainfo>)>,
+    watchers: Vec<(TorrentNumber, mpsc::Sender<Event>)>,
 }
 
 impl Readers {
@@ -142,6 +163,9 @@ impl Readers {
                     swarm.handle_input(now, Input::Pulled(reader, most));
                 }
             }
+            // Whoever asked may have gone.
+            Command::Stats(_, tell) => drop(tell.send(swarm.stats(now))),
+            Command::Watched(torrent, tell) => self.watchers.push((torrent, tell)),
         }
     }
 
@@ -158,6 +182,14 @@ impl Readers {
         for (_, tell) in told {
             // Whoever asked may have gone.
             let _ = tell.send(metainfo.clone());
+        }
+    }
+
+    /// Tells those who watch.
+    pub(super) fn saw(&mut self, torrent: TorrentNumber, event: &Event) {
+        self.watchers.retain(|(_, watcher)| !watcher.is_closed());
+        for (_, watcher) in self.watchers.iter().filter(|(whose, _)| *whose == torrent) {
+            let _ = watcher.try_send(event.clone());
         }
     }
 
@@ -181,7 +213,9 @@ impl Command {
             Self::Closed(torrent, _)
             | Self::Known(torrent, _)
             | Self::Opened(torrent, ..)
-            | Self::Pulled(torrent, ..) => *torrent,
+            | Self::Pulled(torrent, ..)
+            | Self::Stats(torrent, _)
+            | Self::Watched(torrent, _) => *torrent,
         }
     }
 }

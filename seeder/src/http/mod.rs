@@ -4,6 +4,7 @@
 //! Slow and greedy clients are cut off here; who may talk to the tracker is the tracker's own affair.
 
 mod assets;
+pub mod fetch;
 mod files;
 mod range;
 

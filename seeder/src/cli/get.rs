@@ -1,0 +1,63 @@
+//! The flags of `headwater get`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::parse_size;
+
+/// What the exit codes of `headwater get` mean.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    everything asked for arrived, and every byte of it was verified
+  1    it could not be done; the last line says why
+  2    flags that make no sense
+  3    nobody sent anything for as long as --timeout says
+  130  interrupted (Ctrl-C, SIGTERM)
+  141  whoever read standard output went away";
+
+/// Flags of `headwater get`.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct GetArgs {
+    /// A .torrent file, a magnet link, the address of a .torrent, or a page's link to one
+    #[arg(value_name = "TORRENT|MAGNET|URL")]
+    pub from: String,
+
+    /// Where to: - is standard output
+    #[arg(short, long, value_name = "-", required = true)]
+    pub out: PathBuf,
+
+    /// Get this file of a folder alone: its path in the torrent, or the end of it
+    #[arg(long, value_name = "NAME")]
+    pub file: Option<String>,
+
+    /// Hold at most this many bytes of the torrent in memory
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "64MiB")]
+    pub window: u64,
+
+    /// Ask this tracker too (ws:// or wss://; repeatable)
+    #[arg(long = "tracker", value_name = "URL")]
+    pub trackers: Vec<String>,
+
+    /// The UDP port for WebRTC (default: any free one)
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub webrtc: Option<SocketAddr>,
+
+    /// Send at most this many bytes a second to all peers together, e.g. 2MB
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub upload_limit: Option<u64>,
+
+    /// Give up when nothing arrives for this many seconds (default: never)
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: Option<u64>,
+
+    /// Print JSON lines, on standard error if the bytes go to standard output
+    #[arg(long)]
+    pub json: bool,
+
+    /// Print nothing but warnings and errors
+    #[arg(short, long)]
+    pub quiet: bool,
+}

@@ -1,0 +1,146 @@
+//! `headwater get`: a torrent to standard output, in order, through a window in memory.
+
+mod given;
+mod pipe;
+mod tell;
+
+use std::io::{IsTerminal, stdout};
+use std::time::Instant;
+
+use headwater_core::metainfo::Metainfo;
+use headwater_core::swarm::{self, Swarm};
+use headwater_core::tracker::client::{Client, ClientConfig};
+use tokio::runtime::Builder;
+
+use super::seed::{bind_webrtc, luck, peer_id, runtime, stopped};
+use crate::config::{Get, To, is_websocket, webrtc_for};
+use crate::engine::{Engine, Handle, Torrent, key_space, since};
+use crate::error::{Error, Result};
+use given::Lead;
+use pipe::Pipe;
+use tell::Teller;
+
+/// Peers at the most.
+const MAX_PEERS: usize = 64;
+
+/// Offers brought to a tracker: we are the one who joins.
+const OFFERS: usize = 8;
+
+/// Bytes pulled at a time.
+const STEP: usize = 1 << 20;
+
+/// Fewest pieces the window must have room for: the one read, and some that are on their way.
+const MIN_PIECES: u64 = 4;
+
+/// Does it, until all is there or it is told to stop.
+pub fn run(get: &Get) -> Result<()> {
+    if get.to == To::Stdout && stdout().is_terminal() {
+        let words = "standard output is a terminal; send it on, as in `… -o - | mpv -`";
+        return Err(Error::Usage(words.to_owned()));
+    }
+    runtime(&mut Builder::new_current_thread())?.block_on(join(get))
+}
+
+async fn join(get: &Get) -> Result<()> {
+    let lead = Lead::find(&get.given).await?;
+    let teller = Teller::new(get, &lead.name());
+    let trackers = trackers(get, &lead)?;
+    let endpoint = bind_webrtc(get.webrtc.unwrap_or_else(|| webrtc_for(&trackers)))?;
+    let started = Instant::now();
+    let torrent = torrent(get, lead, trackers, started)?;
+    let mut engine = Engine::new(started, endpoint, vec![torrent], get.upload_limit);
+    let handle = engine.handle();
+    let mut outcome = Ok(());
+    let work = async {
+        outcome = tokio::select! {
+            done = work(get, &handle, &teller) => done,
+            told = teller.follow(&handle) => told,
+            () = stopped() => Err(Error::Interrupted),
+        };
+    };
+    engine.run(work, |_| {}).await;
+    teller.finish();
+    outcome
+}
+
+/// Those the person named, then those the torrent brings.
+fn trackers(get: &Get, lead: &Lead) -> Result<Vec<String>> {
+    let mut trackers = get.trackers.clone();
+    for tracker in lead.trackers().iter().filter(|url| is_websocket(url)) {
+        if !trackers.contains(tracker) {
+            trackers.push(tracker.clone());
+        }
+    }
+    if trackers.is_empty() {
+        return Err(Error::Usage(
+            "this torrent names no WebSocket tracker (ws:// or wss://) to ask for peers; name one with --tracker"
+                .to_owned(),
+        ));
+    }
+    Ok(trackers)
+}
+
+fn torrent(get: &Get, lead: Lead, trackers: Vec<String>, started: Instant) -> Result<Torrent> {
+    let mut luck = luck()?;
+    let peer_id = peer_id(&mut luck);
+    let client = ClientConfig {
+        peer_id,
+        swarm: lead.hashes().announced(),
+        trackers,
+        offers_wanted: OFFERS,
+        key_space: key_space(0),
+        seed: luck.next_u64(),
+        max_connections: MAX_PEERS,
+    };
+    let mut config = swarm::Config::new(peer_id, luck.next_u64());
+    config.window_bytes = get.window;
+    config.max_peers = MAX_PEERS;
+    Ok(Torrent {
+        name: lead.name(),
+        tracker: Client::new(client, since(started)),
+        swarm: Swarm::new(config, lead.into_source()),
+        storage: None,
+    })
+}
+
+async fn work(get: &Get, handle: &Handle, teller: &Teller) -> Result<()> {
+    let metainfo = handle.metainfo(0).await.ok_or(Error::Interrupted)?;
+    check_window(get.window, &metainfo)?;
+    stream(get, &metainfo, handle, teller).await?;
+    teller.finished();
+    Ok(())
+}
+
+/// One file, in order, to whoever reads standard output.
+async fn stream(get: &Get, metainfo: &Metainfo, handle: &Handle, teller: &Teller) -> Result<()> {
+    let file = given::the_one(metainfo, get.file.as_deref())?;
+    teller.known(metainfo, &[file]);
+    let length = metainfo.layout().entry(file).length;
+    let mut pipe = Pipe::to_stdout()?;
+    let mut reader = handle.read(0, file, 0..length);
+    let mut read = 0;
+    while let Some(bytes) = reader.next(STEP).await {
+        let more = bytes.len() as u64;
+        pipe.write(bytes).await?;
+        teller.advance(more);
+        read += more;
+    }
+    pipe.finish().await?;
+    if read == length {
+        Ok(())
+    } else {
+        Err(Error::Interrupted)
+    }
+}
+
+fn check_window(window: u64, metainfo: &Metainfo) -> Result<()> {
+    let piece = u64::from(metainfo.layout().standard_piece_length());
+    if window >= MIN_PIECES * piece {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "--window {window} has no room for {MIN_PIECES} pieces of this torrent, of {piece} bytes each; \
+         {} is the least",
+        MIN_PIECES * piece
+    )))
+}

@@ -1,0 +1,259 @@
+//! What `headwater get` says while it runs: a bar for people, JSON lines for programs.
+
+use std::cell::Cell;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use headwater_core::layout::FileIndex;
+use headwater_core::metainfo::Metainfo;
+use headwater_core::swarm::{Event, Stats};
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::config::{Get, To};
+use crate::engine::Handle;
+use crate::error::{Error, Result};
+use crate::report::print_json;
+
+/// Time between two looks at the figures.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// One line of JSON.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Line<'a> {
+    /// The torrent is known.
+    Metadata {
+        name: &'a str,
+        info_hash_v1: Option<String>,
+        info_hash_v2: Option<String>,
+        /// Bytes that were asked for.
+        length: u64,
+        files: Vec<FileLine>,
+    },
+    /// Once a second.
+    Progress {
+        uptime: f64,
+        /// Verified bytes that reached their place.
+        done: u64,
+        length: Option<u64>,
+        peers: u32,
+        seeds: u32,
+        /// Bytes a second.
+        receive_rate: u64,
+        send_rate: u64,
+        /// Payload so far.
+        received: u64,
+        sent: u64,
+        refused: u64,
+        wasted: u64,
+        /// Bytes of the torrent in memory.
+        window_used: u64,
+        window_peak: u64,
+    },
+    /// What happened in the swarm.
+    Swarm { what: &'a Event },
+    /// All that was asked for is there.
+    Done { length: u64, seconds: f64 },
+}
+
+/// A file of the torrent.
+#[derive(Debug, Serialize)]
+struct FileLine {
+    path: String,
+    length: u64,
+}
+
+/// How far we are; the work counts, the teller tells.
+#[derive(Debug)]
+pub struct Teller {
+    json: bool,
+    to_stderr: bool,
+    bar: ProgressBar,
+    started: Instant,
+    patience: Option<Duration>,
+    done: Cell<u64>,
+    length: Cell<Option<u64>>,
+}
+
+impl Teller {
+    /// As the flags say.
+    pub fn new(get: &Get, name: &str) -> Self {
+        let bar = if get.json || get.quiet {
+            ProgressBar::hidden()
+        } else {
+            ProgressBar::new_spinner()
+        };
+        bar.set_style(style("{spinner} {prefix}: {msg}"));
+        bar.set_prefix(name.escape_debug().to_string());
+        bar.set_message("looking for peers");
+        Self {
+            json: get.json,
+            to_stderr: get.to == To::Stdout,
+            bar,
+            started: Instant::now(),
+            patience: get.patience,
+            done: Cell::new(0),
+            length: Cell::new(None),
+        }
+    }
+
+    /// The torrent is known, and these of its files are wanted.
+    pub fn known(&self, metainfo: &Metainfo, files: &[FileIndex]) {
+        let entry = |file: &FileIndex| metainfo.layout().entry(*file);
+        let length = files.iter().map(|file| entry(file).length).sum();
+        self.length.set(Some(length));
+        self.bar.set_length(length);
+        self.bar
+            .set_prefix(metainfo.name().escape_debug().to_string());
+        self.bar
+            .set_style(style("{prefix} [{wide_bar}] {bytes}/{total_bytes} {msg}"));
+        let hashes = metainfo.info_hashes();
+        self.line(&Line::Metadata {
+            name: metainfo.name(),
+            info_hash_v1: hashes.v1().map(|hash| hash.to_hex()),
+            info_hash_v2: hashes.v2().map(|hash| hash.to_hex()),
+            length,
+            files: files
+                .iter()
+                .map(|file| FileLine {
+                    path: entry(file).path.join("/"),
+                    length: entry(file).length,
+                })
+                .collect(),
+        });
+    }
+
+    /// So many bytes more have reached their place.
+    pub fn advance(&self, bytes: u64) {
+        self.done.set(self.done.get() + bytes);
+    }
+
+    /// Everything is there.
+    pub fn finished(&self) {
+        self.line(&Line::Done {
+            length: self.done.get(),
+            seconds: self.started.elapsed().as_secs_f64(),
+        });
+    }
+
+    /// Tells how it goes, for as long as it goes; an error when nothing arrives for too long.
+    pub async fn follow(&self, handle: &Handle) -> Result<()> {
+        let mut events = handle.watch(0);
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (mut received, mut fed) = (0, Instant::now());
+        loop {
+            let event = tokio::select! {
+                _ = looks.tick() => None,
+                Some(event) = events.recv() => Some(event),
+            };
+            if let Some(event) = event {
+                self.happened(&event)?;
+                continue;
+            }
+            let Some(stats) = handle.stats(0).await else {
+                return Ok(());
+            };
+            self.figures(&stats);
+            if stats.received > received || !is_hungry(&stats) {
+                (received, fed) = (stats.received, Instant::now());
+            }
+            if let Some(patience) = self.patience.filter(|patience| fed.elapsed() > *patience) {
+                return Err(Error::Starved(patience));
+            }
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn happened(&self, event: &Event) -> Result<()> {
+        if !matches!(
+            event,
+            Event::PieceVerified { .. } | Event::PieceEvicted { .. } | Event::Metadata
+        ) {
+            self.line(&Line::Swarm { what: event });
+        }
+        match event {
+            Event::Contradiction { piece } => Err(Error::Other(format!(
+                "this torrent says two things of piece {piece} that cannot both be true: \
+                 its v1 and v2 hashes are of different files; ask whoever made it for another"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    fn figures(&self, stats: &Stats) {
+        self.bar.set_position(self.done.get());
+        let peers = stats.peers;
+        if self.length.get().is_none() {
+            self.bar.set_message(match peers {
+                0 => "looking for peers".to_owned(),
+                _ => format!("asking {peers} peers what it is"),
+            });
+        } else {
+            self.bar.set_message(format!(
+                "{}/s down, {}/s up, {peers} peers{}",
+                HumanBytes(stats.receive_rate),
+                HumanBytes(stats.send_rate),
+                self.time_left(stats.receive_rate)
+            ));
+        }
+        self.bar.tick();
+        self.line(&Line::Progress {
+            uptime: self.started.elapsed().as_secs_f64(),
+            done: self.done.get(),
+            length: self.length.get(),
+            peers,
+            seeds: stats.seeds,
+            receive_rate: stats.receive_rate,
+            send_rate: stats.send_rate,
+            received: stats.received,
+            sent: stats.sent,
+            refused: stats.refused,
+            wasted: stats.wasted,
+            window_used: stats.window_used,
+            window_peak: stats.window_peak,
+        });
+    }
+
+    fn time_left(&self, rate: u64) -> String {
+        let left = self
+            .length
+            .get()
+            .unwrap_or(0)
+            .saturating_sub(self.done.get());
+        match left.checked_div(rate) {
+            Some(seconds) if left > 0 => {
+                let left = indicatif::HumanDuration(Duration::from_secs(seconds));
+                format!(", {left:#} left")
+            }
+            _ => String::new(),
+        }
+    }
+
+    fn line(&self, line: &Line<'_>) {
+        if !self.json {
+            return;
+        }
+        if !self.to_stderr {
+            return print_json(line);
+        }
+        if let Ok(line) = serde_json::to_string(line) {
+            // Whoever read it may be gone: that stops nothing.
+            let _ = writeln!(std::io::stderr().lock(), "{line}");
+        }
+    }
+}
+
+/// Whether something is waited for that only peers can bring.
+fn is_hungry(stats: &Stats) -> bool {
+    stats.pieces == 0 || stats.readers_waiting > 0
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

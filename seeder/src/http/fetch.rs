@@ -1,0 +1,167 @@
+//! Fetching one small thing by its address, such as a .torrent file.
+//!
+//! For addresses a person typed. Not for those a torrent brings: they are a stranger's, and want
+//! checks of their own.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::client::conn::http1;
+use hyper::header;
+use hyper::{Request, Response, Uri, body::Incoming};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+/// Redirects followed before we give up.
+const MAX_REDIRECTS: usize = 5;
+
+/// A server that takes longer for all of it is given up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The body at `url`, of at most `most` bytes; otherwise why not, in words.
+pub async fn fetch(url: &str, most: usize) -> Result<Bytes, String> {
+    timeout(PATIENCE, follow(url, most))
+        .await
+        .unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())))
+}
+
+async fn follow(url: &str, most: usize) -> Result<Bytes, String> {
+    // What stands behind the # is for us alone.
+    let url = url.split('#').next().unwrap_or_default();
+    let mut at: Uri = url.parse().map_err(|e| format!("{url}: {e}"))?;
+    for _ in 0..=MAX_REDIRECTS {
+        let response = ask(&at).await?;
+        let status = response.status();
+        if status.is_redirection() {
+            at = redirected(&at, &response)?;
+            continue;
+        }
+        if !status.is_success() {
+            return Err(format!("the server says {status}"));
+        }
+        let body = Limited::new(response.into_body(), most).collect().await;
+        return body
+            .map(|whole| whole.to_bytes())
+            .map_err(|e| e.to_string());
+    }
+    Err(format!("more than {MAX_REDIRECTS} redirects"))
+}
+
+async fn ask(at: &Uri) -> Result<Response<Incoming>, String> {
+    let host = at.host().ok_or("an address without a host")?;
+    let secure = at.scheme_str() == Some("https");
+    let port = at.port_u16().unwrap_or(if secure { 443 } else { 80 });
+    // In addresses, IPv6 ones stand in brackets.
+    let name = host.trim_start_matches('[').trim_end_matches(']');
+    let stream = TcpStream::connect((name, port))
+        .await
+        .map_err(|e| format!("{host} cannot be reached: {e}"))?;
+    let request = Request::get(at.path_and_query().map_or("/", |path| path.as_str()))
+        .header(header::HOST, at.authority().map_or(host, |a| a.as_str()))
+        .header(
+            header::USER_AGENT,
+            concat!("headwater/", env!("CARGO_PKG_VERSION")),
+        )
+        .body(Empty::new())
+        .map_err(|e| e.to_string())?;
+    if secure {
+        let stream = encrypted(stream, name).await.map_err(|e| e.to_string())?;
+        send(stream, request).await
+    } else {
+        send(stream, request).await
+    }
+}
+
+async fn encrypted(
+    stream: TcpStream,
+    host: &str,
+) -> io::Result<impl AsyncRead + AsyncWrite + use<>> {
+    let mut roots = RootCertStore::empty();
+    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+    TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await
+}
+
+async fn send(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    request: Request<Empty<Bytes>>,
+) -> Result<Response<Incoming>, String> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|e| e.to_string())?;
+    // It ends with the body, or when nobody reads that any more.
+    tokio::spawn(connection);
+    sender
+        .send_request(request)
+        .await
+        .map_err(|e| e.to_string())
+}
+
+/// Where a redirect leads: never from https to http.
+fn redirected(from: &Uri, response: &Response<Incoming>) -> Result<Uri, String> {
+    let location = response.headers().get(header::LOCATION);
+    let location = location
+        .and_then(|value| value.to_str().ok())
+        .ok_or("a redirect that leads nowhere")?;
+    joined(from, location)
+}
+
+fn joined(from: &Uri, location: &str) -> Result<Uri, String> {
+    let wrong = || format!("a redirect to {location:?}, which we do not follow");
+    let absolute = if location.starts_with("http://") || location.starts_with("https://") {
+        location.to_owned()
+    } else if location.starts_with('/') && !location.starts_with("//") {
+        let site = (from.scheme_str(), from.authority());
+        let (Some(scheme), Some(authority)) = site else {
+            return Err(wrong());
+        };
+        format!("{scheme}://{authority}{location}")
+    } else {
+        return Err(wrong());
+    };
+    let to: Uri = absolute.parse().map_err(|_| wrong())?;
+    let weaker = from.scheme_str() == Some("https") && to.scheme_str() != Some("https");
+    if weaker { Err(wrong()) } else { Ok(to) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_lead_to_the_web_and_never_out_of_https() {
+        let from = |url: &str| url.parse::<Uri>().expect("an address");
+        let lead = |url: &str, to: &str| joined(&from(url), to).ok().map(|to| to.to_string());
+        assert_eq!(lead("https://a/x?y", "/b").as_deref(), Some("https://a/b"));
+        assert_eq!(
+            lead("http://a/x", "https://b/c").as_deref(),
+            Some("https://b/c")
+        );
+        for to in [
+            "http://b/",
+            "//b/c",
+            "ftp://b",
+            "b",
+            "",
+            "file:///etc/passwd",
+        ] {
+            assert_eq!(lead("https://a/x", to), None, "{to}");
+        }
+    }
+}
