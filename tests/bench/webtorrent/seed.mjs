@@ -1,6 +1,7 @@
 // WebTorrent's side of the bench: tracker and seeder in one Node process, as ours are in one.
 //
-// usage: node seed.mjs FILE PIECE_LENGTH; prints {"tracker","torrentFile"} when it seeds.
+// usage: node seed.mjs FILE PIECE_LENGTH [UPLOAD_LIMIT]; prints {"tracker","torrentFile","peerId"} when it
+// seeds, and then {"sent"}, in bytes, once a second.
 
 import { RTCPeerConnection } from "webrtc-polyfill";
 
@@ -19,7 +20,7 @@ for (const method of ["createOffer", "createAnswer"]) {
 const { default: WebTorrent } = await import("webtorrent");
 const { Server } = await import("bittorrent-tracker");
 
-const [file, pieceLength] = process.argv.slice(2);
+const [file, pieceLength, uploadLimit = -1] = process.argv.slice(2);
 const tracker = new Server({ udp: false, http: false, ws: true, stats: false });
 await new Promise((resolve) => tracker.listen(0, "127.0.0.1", resolve));
 const announce = `ws://127.0.0.1:${tracker.ws.address().port}`;
@@ -31,6 +32,7 @@ const client = new WebTorrent({
   natPmp: false,
   utPex: false,
   utp: false,
+  uploadLimit: Number(uploadLimit),
   tracker: { rtcConfig: { iceServers: [] } },
 });
 client.on("error", (error) => {
@@ -39,5 +41,6 @@ client.on("error", (error) => {
 });
 client.seed(file, { announce: [announce], pieceLength: Number(pieceLength) }, (torrent) => {
   const torrentFile = Buffer.from(torrent.torrentFile).toString("base64");
-  console.log(JSON.stringify({ tracker: announce, infoHash: torrent.infoHash, torrentFile }));
+  console.log(JSON.stringify({ tracker: announce, infoHash: torrent.infoHash, torrentFile, peerId: client.peerId }));
+  setInterval(() => console.log(JSON.stringify({ sent: torrent.uploaded })), 1000);
 });
