@@ -5,6 +5,9 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
+/// Copies of a piece whose copies do not matter.
+const ALIKE: u32 = u32::MAX;
+
 /// What [`Picker::next`] chose.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Pick {
@@ -32,9 +35,15 @@ impl Picker {
         self.fresh.insert((copies, salt, piece));
     }
 
+    /// Piece `piece` is wanted after those before it, however rare it is.
+    pub fn want_next(&mut self, piece: u32) {
+        self.want(piece, ALIKE, piece);
+    }
+
     /// The number of peers that have it changed.
     pub fn recount(&mut self, piece: u32, copies: u32) {
-        if let Some(key) = self.keys.get_mut(&piece) {
+        let key = self.keys.get_mut(&piece);
+        if let Some(key) = key.filter(|key| key.0 != ALIKE) {
             self.fresh.remove(&(key.0, key.1, piece));
             key.0 = copies;
             self.fresh.insert((copies, key.1, piece));

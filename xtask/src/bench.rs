@@ -28,6 +28,13 @@ const BENCHES: &[Bench] = &[
         command: || sh::command("node", ["tests/bench/crowd.mjs"]),
     },
     Bench {
+        name: "swarm",
+        about: "crowds in virtual time: efficiency, start-up, offload, each with its aim",
+        runs: 20,
+        prepare: prepare_swarm,
+        command: || sh::command(sh::target().join("release/swarm-bench"), ["--lines"]),
+    },
+    Bench {
         name: "transfer",
         about: "256 MiB from a native seeder into a page: Headwater, WebTorrent, the bare channel",
         runs: 5,
@@ -48,7 +55,7 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
         };
     };
     (bench.prepare)()?;
-    let report = measure(bench, options.runs.unwrap_or(bench.runs))?;
+    let report = measure(bench, options.runs.unwrap_or(bench.runs), &options.cases)?;
     println!("\n{}", report.table());
     match options.json {
         Some(path) => report.write_json(&path),
@@ -61,6 +68,8 @@ struct Options {
     name: String,
     json: Option<PathBuf>,
     runs: Option<usize>,
+    /// Cases that a bench is held to, if it has several.
+    cases: Vec<String>,
 }
 
 impl Options {
@@ -75,6 +84,9 @@ impl Options {
                     let runs = value()?.parse();
                     options.runs = Some(runs.context("--runs wants a number")?);
                 }
+                "--case" => options
+                    .cases
+                    .extend(["--case".to_owned(), value()?.clone()]),
                 "--list" => {}
                 name => options.name = name.to_owned(),
             }
@@ -83,10 +95,11 @@ impl Options {
     }
 }
 
-fn measure(bench: &Bench, runs: usize) -> Result<Report> {
+fn measure(bench: &Bench, runs: usize, cases: &[String]) -> Result<Report> {
     let mut report = Report::new(bench.name);
     let mut command = (bench.command)();
     command
+        .args(cases)
         .env("RUNS", runs.to_string())
         .env("HEADWATER", sh::target().join("release/headwater"))
         .env("RELEASE", sh::target().join("release"))
@@ -122,4 +135,9 @@ fn prepare_transfer() -> Result<()> {
         "raw_channel",
     ];
     sh::run(&mut sh::cargo(example))
+}
+
+fn prepare_swarm() -> Result<()> {
+    let build = ["build", "--release", "--package", "headwater-sim"];
+    sh::run(&mut sh::cargo(build))
 }

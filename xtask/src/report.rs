@@ -1,8 +1,8 @@
 //! What a bench or simulation measured: a table to read and rows to keep.
 //!
 //! A bench prints one JSON object a line for every single measurement,
-//! `{"case","metric","unit","side":"ours"|"theirs","value"}`. From these come
-//! the medians; it computes none itself.
+//! `{"case","metric","unit","side":"ours"|"theirs","value"}`, and perhaps an
+//! `"aim"` in words. From these come the medians; it computes none itself.
 
 use std::path::Path;
 
@@ -17,6 +17,7 @@ struct Sample {
     unit: String,
     ours: bool,
     value: f64,
+    aim: String,
 }
 
 /// The medians of one metric in one case.
@@ -28,6 +29,7 @@ struct Row {
     ours: Option<f64>,
     theirs: Option<f64>,
     runs: usize,
+    aim: String,
 }
 
 /// Collects the measurements of one bench.
@@ -57,9 +59,16 @@ impl Report {
 
     /// The table, one line a row, aligned, as Markdown.
     pub(crate) fn table(&self) -> String {
-        let head = ["case", "metric", "unit", "ours", "theirs", "ratio", "runs"];
-        let mut lines = vec![head.map(str::to_owned).to_vec()];
-        lines.extend(self.rows().iter().map(Row::cells));
+        let mut head = vec!["case", "metric", "unit", "ours", "theirs", "ratio", "runs"];
+        let has_aims = self.samples.iter().any(|sample| !sample.aim.is_empty());
+        head.extend(has_aims.then_some("aim"));
+        let mut lines: Vec<Vec<String>> =
+            vec![head.iter().map(|name| (*name).to_owned()).collect()];
+        let rows = self.rows();
+        lines.extend(
+            rows.iter()
+                .map(|row| row.cells().into_iter().take(head.len()).collect()),
+        );
         let widths: Vec<usize> = (0..head.len())
             .map(|column| {
                 lines
@@ -138,6 +147,7 @@ impl Report {
             runs: ours.len().max(theirs.len()),
             ours: median(ours),
             theirs: median(theirs),
+            aim: of.aim.clone(),
         }
     }
 }
@@ -151,6 +161,7 @@ impl Sample {
             unit: text("unit")?,
             ours: text("side")? == "ours",
             value: value.get("value")?.as_f64()?,
+            aim: text("aim").unwrap_or_default(),
         })
     }
 }
@@ -167,15 +178,19 @@ impl Row {
         [case, metric, unit]
             .into_iter()
             .chain(numbers)
-            .chain([self.runs.to_string()])
+            .chain([self.runs.to_string(), self.aim.clone()])
             .collect()
     }
 
     fn json(&self, bench: &str) -> Value {
-        json!({
+        let mut row = json!({
             "bench": bench, "case": self.case, "metric": self.metric, "unit": self.unit,
             "ours": self.ours, "theirs": self.theirs, "ratio": self.ratio(), "runs": self.runs,
-        })
+        });
+        if !self.aim.is_empty() {
+            row["aim"] = json!(self.aim);
+        }
+        row
     }
 }
 
@@ -234,6 +249,18 @@ mod tests {
     fn a_case_without_rival_has_no_ratio() {
         let line = r#"{"case":"c","metric":"m","unit":"s","side":"ours","value":1}"#;
         assert_eq!(report(&[line]).rows()[0].ratio(), None);
+    }
+
+    #[test]
+    fn an_aim_stands_beside_the_figure() {
+        let line = r#"{"case":"c","metric":"m","unit":"s","side":"ours","value":1,"aim":"<= 2"}"#;
+        let report = report(&[line]);
+        assert_eq!(report.rows()[0].json("b")["aim"], "<= 2");
+        assert!(
+            report.table().contains("|    1 | <= 2 |"),
+            "{}",
+            report.table()
+        );
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub struct Config {
     pub upload_slots: usize,
     /// Whether we give at all. Default true.
     pub upload: bool,
+    /// In which order pieces of the window are fetched. Default [`Order::Rarest`].
+    pub order: Order,
     /// Bytes of metadata we fetch for a magnet at the most. Default 8 MiB.
     pub max_metadata: usize,
 }
@@ -36,6 +38,7 @@ impl Config {
             max_peers: 64,
             upload_slots: 32,
             upload: true,
+            order: Order::Rarest,
             max_metadata: 8 << 20,
         }
     }
@@ -44,6 +47,16 @@ impl Config {
     pub const fn ahead_bytes(&self) -> u64 {
         self.window_bytes / 4 * 3
     }
+}
+
+/// An order of fetching.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Order {
+    /// The readers' next pieces by deadline, of the rest what the fewest have.
+    #[default]
+    Rarest,
+    /// One piece after the other: what all fetch in one order nobody can give the others. To compare with.
+    Strict,
 }
 
 /// Where a swarm's torrent comes from.

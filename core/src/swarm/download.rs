@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::torrent::Verdict;
-use super::{Event, Swarm};
+use super::{Event, Order, Swarm};
 use crate::assembler::Received;
 use crate::bitfield::Bitfield;
 use crate::cache::Cached;
@@ -184,7 +184,10 @@ impl Swarm {
             };
             if torrent.can_verify(*piece) {
                 let rarity = torrent.availability.rarity(piece.get());
-                torrent.picker.want(piece.get(), rarity, salt);
+                match self.config.order {
+                    Order::Rarest => torrent.picker.want(piece.get(), rarity, salt),
+                    Order::Strict => torrent.picker.want_next(piece.get()),
+                }
             } else if let Some(part) = torrent.layout().file_piece(*piece) {
                 let spans = super::hashes::layer_spans(torrent, part.file);
                 torrent.hashes.want_layer(part.file, spans.into_iter());

@@ -24,7 +24,7 @@ mod upload;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::{String, ToString};
 
-pub use config::{Config, Source};
+pub use config::{Config, Order, Source};
 pub use io::{Event, Input, Output};
 pub use stats::{PeerStats, PieceMap, Stats};
 

@@ -1,6 +1,7 @@
 //! Torrents and their bytes, made up on the spot.
 
-use headwater_core::layout::{Layout, PieceIndex};
+use bytes::Bytes;
+use headwater_core::layout::{Block, Layout, PieceIndex};
 use headwater_core::metainfo::Metainfo;
 use headwater_core::metainfo::create::{Contents, Options, Plan, Source, Version};
 use headwater_core::rng::Rng;
@@ -11,7 +12,7 @@ pub struct Film {
     /// The torrent.
     pub metainfo: Metainfo,
     /// The bytes of each file that is no padding, in the layout's order; empty for padding.
-    pub files: Vec<Vec<u8>>,
+    pub files: Vec<Bytes>,
 }
 
 impl Film {
@@ -27,12 +28,12 @@ impl Film {
 
     fn new(version: Version, piece_length: u32, files: &[(&str, usize)], single: bool) -> Self {
         let mut rng = Rng::seeded(42);
-        let contents: Vec<Vec<u8>> = files
+        let contents: Vec<Bytes> = files
             .iter()
             .map(|(_, length)| {
                 let mut bytes = vec![0; *length];
                 rng.fill(&mut bytes);
-                bytes
+                Bytes::from(bytes)
             })
             .collect();
         let source = |(name, length): &(&str, usize)| Source {
@@ -53,7 +54,7 @@ impl Film {
         };
         let plan = Plan::new("film", contents_of, options).expect("a sound plan");
         let layout = plan.layout().clone();
-        let in_layout: Vec<Vec<u8>> = (0..layout.files().len() as u32)
+        let in_layout: Vec<Bytes> = (0..layout.files().len() as u32)
             .filter_map(|file| layout.file(file))
             .map(|file| {
                 plan.source(file)
@@ -76,9 +77,31 @@ impl Film {
     pub fn piece(&self, piece: PieceIndex) -> Vec<u8> {
         piece_bytes(self.metainfo.layout(), &self.files, piece)
     }
+
+    /// A block as it goes over the wire; not copied where it lies within one file.
+    pub fn block(&self, block: Block) -> Bytes {
+        let (mut begin, length) = (block.begin, block.length);
+        for span in self.metainfo.layout().spans(block.piece) {
+            if begin + length <= span.length && !span.pad {
+                let start = (span.offset + u64::from(begin)) as usize;
+                return self.files[span.file.as_usize()].slice(start..start + length as usize);
+            }
+            if begin < span.length {
+                break;
+            }
+            begin -= span.length;
+        }
+        let range = block.begin as usize..(block.begin + block.length) as usize;
+        Bytes::from(self.piece(block.piece)).slice(range)
+    }
+
+    /// Bytes of all files together, without padding.
+    pub fn length(&self) -> u64 {
+        self.files.iter().map(|file| file.len() as u64).sum()
+    }
 }
 
-fn piece_bytes(layout: &Layout, files: &[Vec<u8>], piece: PieceIndex) -> Vec<u8> {
+fn piece_bytes(layout: &Layout, files: &[Bytes], piece: PieceIndex) -> Vec<u8> {
     let mut bytes = Vec::new();
     for span in layout.spans(piece) {
         if span.pad {

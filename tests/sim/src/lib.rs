@@ -1,14 +1,23 @@
 //! Headwater's swarms in virtual time.
 //!
-//! Nodes are real [`Swarm`](headwater_core::swarm::Swarm)s; what is simulated is what surrounds them: links with rate, delay and
-//! finite send buffers, storage, and people who watch. Nothing here sleeps, and one seed replays
-//! everything.
+//! Nodes are real [`Swarm`](headwater_core::swarm::Swarm)s; what is simulated is what surrounds them: links with rate, delay,
+//! jitter and finite send buffers, storage, a tracker, and people who watch. Nothing here sleeps,
+//! and one seed replays everything.
 
 mod film;
+mod link;
 mod net;
+mod node;
+mod play;
+mod report;
+mod tracker;
 
 pub use film::Film;
-pub use net::{Link, Node, NodeId, Sim, Watch};
+pub use link::{Halt, Link};
+pub use net::Sim;
+pub use node::{Node, NodeId, Watch};
+pub use play::{Player, Playing};
+pub use report::{Report, bound, median};
 
 /// A moment this many seconds after the start.
 pub fn secs(secs: u64) -> headwater_core::time::Instant {

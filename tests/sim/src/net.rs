@@ -1,95 +1,41 @@
-//! The network: nodes, links, and the one loop that drives them.
+//! The network: nodes, connections, and the one loop that drives them.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use headwater_core::ids::{PeerId, PeerKey, ReaderId};
-use headwater_core::layout::{Block, FileIndex};
+use headwater_core::layout::FileIndex;
 use headwater_core::merkle;
 use headwater_core::metainfo::Magnet;
 use headwater_core::peer::Transport;
+use headwater_core::rng::Rng;
 use headwater_core::swarm::{Config, Event, Input, Output, Source, Swarm};
 use headwater_core::time::{Duration, Instant};
 
-use crate::Film;
+use crate::link::{Host, Wire};
+use crate::node::Thirst;
+use crate::tracker::Tracker;
+use crate::{Film, Halt, Link, Node, NodeId, Player, Watch};
 
-/// Bytes a link's sender takes before it is full.
-const SEND_BUFFER: usize = 256 * 1024;
-
-/// One node of the simulation.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct NodeId(pub usize);
-
-/// What a node's connection to the network can do.
-#[derive(Clone, Copy, Debug)]
-pub struct Link {
-    /// Bytes per second out.
-    pub up: u64,
-    /// Bytes per second in.
-    pub down: u64,
-    /// Time from this node to the middle of the network: half of what it adds to a round trip.
-    pub delay: Duration,
-}
-
-impl Link {
-    /// 100 Mbit/s both ways, 5 ms away from everybody.
-    pub const FAST: Self = Self {
-        up: 12_500_000,
-        down: 12_500_000,
-        delay: Duration::from_micros(2500),
-    };
-    /// 10 Mbit/s out, 50 in, 20 ms away.
-    pub const HOME: Self = Self {
-        up: 1_250_000,
-        down: 6_250_000,
-        delay: Duration::from_millis(10),
-    };
-}
-
-/// Somebody who reads a file from start to end.
-#[derive(Debug)]
-pub struct Watch {
-    /// The bytes as they came, in order.
-    pub bytes: Vec<u8>,
-    /// When the first came.
-    pub first_byte: Option<Instant>,
-    /// When the last came.
-    pub ended: Option<Instant>,
-    next: u64,
-    paused: bool,
-    pending: bool,
-    chunk: usize,
-}
-
-/// One peer of the simulation.
-#[derive(Debug)]
-pub struct Node {
-    /// Its swarm.
-    pub swarm: Swarm,
-    /// What happened in it.
-    pub events: Vec<Event>,
-    /// Who reads on it.
-    pub watches: BTreeMap<ReaderId, Watch>,
-    /// Whether its storage tells lies.
-    pub lies: bool,
-    storage: Option<Film>,
-    link: Link,
-    up_free: Instant,
-    down_free: Instant,
-    timer: Option<Instant>,
-    gone: bool,
-}
+/// Bytes of a packet: what is lost is lost in these.
+const PACKET: usize = 1200;
 
 #[derive(Debug)]
 enum Happening {
+    /// The other end has had bytes of a wire.
+    Acknowledged(PeerKey, usize),
     Arrives(NodeId, PeerKey, Bytes),
-    Departed(NodeId, PeerKey, usize),
+    Closes(NodeId, PeerKey),
+    /// A wire's turn on a node's uplink is over.
+    Leaves(NodeId),
+    Opens(NodeId, PeerKey, bool),
+    /// A player has room again.
+    Plays(NodeId, ReaderId),
     /// It stands before the receiver's own link, which carries one thing after the other.
     Reaches(NodeId, PeerKey, Bytes),
-    Opens(NodeId, PeerKey, bool),
-    Closes(NodeId, PeerKey),
     Wakes(NodeId),
 }
 
@@ -117,23 +63,33 @@ impl Ord for Scheduled {
     }
 }
 
-/// The far end of a connection, and the bytes in its sender.
-#[derive(Debug)]
-struct Wire {
-    to: (NodeId, PeerKey),
-    buffered: usize,
+/// How far the film has spread: viewers that ever had each piece, the pieces that too few had, and
+/// when that came to none.
+#[derive(Debug, Default)]
+struct Copies {
+    counts: Vec<u32>,
+    reached: [Option<(Instant, u64)>; 2],
+    lacking: [usize; 2],
 }
 
 /// A network of swarms in virtual time.
 #[derive(Debug)]
 pub struct Sim {
     nodes: Vec<Node>,
-    wires: BTreeMap<(NodeId, PeerKey), Wire>,
+    hosts: Vec<Host>,
+    /// By their sender's peer key.
+    wires: Vec<Option<Wire>>,
     queue: BinaryHeap<Reverse<Scheduled>>,
     order: u64,
     now: Instant,
+    started: Instant,
     seed: u64,
-    next_key: u64,
+    readers: u64,
+    keeps: bool,
+    steady: u64,
+    copies: Copies,
+    pub(crate) luck: Rng,
+    pub(crate) tracker: Tracker,
 }
 
 impl Sim {
@@ -141,18 +97,57 @@ impl Sim {
     pub fn seeded(seed: u64) -> Self {
         Self {
             nodes: Vec::new(),
-            wires: BTreeMap::new(),
+            hosts: Vec::new(),
+            wires: Vec::new(),
             queue: BinaryHeap::new(),
             order: 0,
             now: Instant::START,
+            started: Instant::START,
             seed,
-            next_key: 1,
+            readers: 0,
+            keeps: true,
+            steady: 0,
+            copies: Copies::default(),
+            luck: Rng::seeded(!seed),
+            tracker: Tracker::default(),
         }
+    }
+
+    /// Keeps neither what is read nor what is told, for large crowds.
+    #[must_use]
+    pub const fn forgetful(mut self) -> Self {
+        self.keeps = false;
+        self
+    }
+
+    /// The bytes per second for which [`Watch::steady_after`] is reckoned.
+    pub const fn reckon_steady(&mut self, rate: u64) {
+        self.steady = rate;
     }
 
     /// The time it is.
     pub const fn now(&self) -> Instant {
         self.now
+    }
+
+    /// When the first reader was opened.
+    pub const fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// All nodes, those that left too.
+    pub fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..self.nodes.len()).map(NodeId)
+    }
+
+    /// Bytes that left all nodes.
+    pub fn bytes_sent(&self) -> u64 {
+        self.hosts.iter().map(|host| host.sent).sum()
+    }
+
+    /// When every piece had been with one and with two viewers, and the payload that seeds had sent then.
+    pub const fn copies(&self) -> [Option<(Instant, u64)>; 2] {
+        self.copies.reached
     }
 
     /// Adds a seeder of `film`.
@@ -163,7 +158,8 @@ impl Sim {
     /// The same, with other numbers.
     pub fn seeder_with(&mut self, film: &Film, link: Link, set: impl Fn(&mut Config)) -> NodeId {
         let source = Source::Complete(Box::new(film.metainfo.clone()));
-        self.add(source, Some(film.clone()), link, set)
+        // The bytes are shared; only the torrent is copied.
+        self.add(source, Some(Arc::new(film.clone())), link, set)
     }
 
     /// Adds a viewer that has the torrent file.
@@ -173,12 +169,8 @@ impl Sim {
 
     /// The same, with other numbers.
     pub fn viewer_with(&mut self, film: &Film, link: Link, set: impl Fn(&mut Config)) -> NodeId {
-        self.add(
-            Source::Metainfo(Box::new(film.metainfo.clone())),
-            None,
-            link,
-            set,
-        )
+        let source = Source::Metainfo(Box::new(film.metainfo.clone()));
+        self.add(source, None, link, set)
     }
 
     /// Adds a viewer that has a magnet link.
@@ -190,7 +182,7 @@ impl Sim {
     fn add(
         &mut self,
         source: Source,
-        storage: Option<Film>,
+        storage: Option<Arc<Film>>,
         link: Link,
         set: impl Fn(&mut Config),
     ) -> NodeId {
@@ -199,18 +191,9 @@ impl Sim {
         name[8..16].copy_from_slice(&format!("{:08}", id.0).into_bytes());
         let mut config = Config::new(PeerId(name), self.seed.wrapping_add(id.0 as u64 * 7919));
         set(&mut config);
-        self.nodes.push(Node {
-            swarm: Swarm::new(config, source),
-            events: Vec::new(),
-            watches: BTreeMap::new(),
-            lies: false,
-            storage,
-            link,
-            up_free: Instant::START,
-            down_free: Instant::START,
-            timer: None,
-            gone: false,
-        });
+        self.nodes
+            .push(Node::new(Swarm::new(config, source), storage));
+        self.hosts.push(Host::new(link));
         id
     }
 
@@ -224,13 +207,30 @@ impl Sim {
         &mut self.nodes[id.0]
     }
 
+    /// A node's link.
+    pub fn link(&self, id: NodeId) -> Link {
+        self.hosts[id.0].link
+    }
+
+    /// A node's link changes.
+    pub fn relink(&mut self, id: NodeId, link: Link) {
+        self.hosts[id.0].link = link;
+    }
+
+    /// A node will halt after it has sent so many bytes more.
+    pub fn halt_after(&mut self, id: NodeId, bytes: u64, halt: Halt) {
+        let host = &mut self.hosts[id.0];
+        host.halt = Some((host.sent + bytes, halt));
+    }
+
     /// Connects two nodes; the first is the one that calls.
     pub fn connect(&mut self, a: NodeId, b: NodeId) {
-        let keys = [PeerKey(self.next_key), PeerKey(self.next_key + 1)];
-        self.next_key += 2;
-        let wire = |to| Wire { to, buffered: 0 };
-        self.wires.insert((a, keys[0]), wire((b, keys[1])));
-        self.wires.insert((b, keys[1]), wire((a, keys[0])));
+        let first = self.wires.len() as u64;
+        let keys = [PeerKey(first), PeerKey(first + 1)];
+        self.wires.push(Some(Wire::new(a, b, keys[1])));
+        self.wires.push(Some(Wire::new(b, a, keys[0])));
+        self.hosts[a.0].wires.insert(keys[0]);
+        self.hosts[b.0].wires.insert(keys[1]);
         let delay = self.delay(a, b);
         self.schedule(self.now + delay, Happening::Opens(a, keys[0], true));
         self.schedule(self.now + delay, Happening::Opens(b, keys[1], false));
@@ -247,41 +247,43 @@ impl Sim {
 
     /// A node leaves without a word.
     pub fn leave(&mut self, id: NodeId) {
-        self.nodes[id.0].gone = true;
-        let ends: Vec<(NodeId, PeerKey)> = self
-            .wires
-            .iter()
-            .filter(|((node, _), _)| *node == id)
-            .map(|(_, wire)| wire.to)
-            .collect();
-        self.wires
-            .retain(|(node, _), wire| *node != id && wire.to.0 != id);
-        for (node, key) in ends {
-            let delay = self.delay(id, node);
-            self.schedule(self.now + delay, Happening::Closes(node, key));
+        self.hosts[id.0].gone = true;
+        self.tracker.forget(id);
+        for key in self.hosts[id.0].wires.clone() {
+            self.cut(key);
         }
     }
 
     /// Somebody begins to read a file on a node, as fast as it comes.
     pub fn watch(&mut self, id: NodeId, file: u32, range: Range<u64>) -> ReaderId {
-        let reader = ReaderId(self.next_key);
-        self.next_key += 1;
-        let index = self.file(id, file);
-        let watch = Watch {
-            bytes: Vec::new(),
-            first_byte: None,
-            ended: None,
-            next: range.start,
-            paused: false,
-            pending: false,
-            chunk: 256 * 1024,
-        };
+        self.open(id, file, range, None)
+    }
+
+    /// Somebody begins to watch a file on a node.
+    pub fn play(&mut self, id: NodeId, file: u32, range: Range<u64>, player: Player) -> ReaderId {
+        self.open(id, file, range, Some(player))
+    }
+
+    fn open(
+        &mut self,
+        id: NodeId,
+        file: u32,
+        range: Range<u64>,
+        player: Option<Player>,
+    ) -> ReaderId {
+        if self.readers == 0 {
+            self.started = self.now;
+        }
+        self.readers += 1;
+        let reader = ReaderId(self.readers);
+        let file = self.file(id, file);
+        let watch = Watch::new(self.now, range.start, range.end, player);
         self.nodes[id.0].watches.insert(reader, watch);
         self.input(
             id,
             Input::ReaderOpened {
                 reader,
-                file: index,
+                file,
                 range,
             },
         );
@@ -303,8 +305,13 @@ impl Sim {
 
     /// A reader stops, or goes on.
     pub fn pause(&mut self, id: NodeId, reader: ReaderId, paused: bool) {
+        let now = self.now;
         if let Some(watch) = self.nodes[id.0].watches.get_mut(&reader) {
-            watch.paused = paused;
+            let had = watch.had();
+            match &mut watch.playing {
+                Some(playing) => playing.pause(now, had, paused),
+                None => watch.paused = paused,
+            }
         }
         self.turn(id);
     }
@@ -342,18 +349,29 @@ impl Sim {
 
     /// Lets time pass until every reader has had all it wanted; panics if that takes longer than `limit`.
     pub fn run_to_end(&mut self, limit: Instant) {
-        let all_ended = |sim: &Self| {
-            sim.nodes
-                .iter()
-                .filter(|node| !node.gone)
-                .all(|node| node.watches.values().all(|watch| watch.ended.is_some()))
-        };
-        let stopped = self.run_while(limit, |sim| !all_ended(sim));
+        let ended = self.run_until_ended(limit);
         assert!(
-            stopped || all_ended(self),
+            ended,
             "not all readers had ended by {limit:?} (seed {})",
             self.seed
         );
+    }
+
+    /// Lets time pass until every reader has had all it wanted, or `limit`. Whether they have.
+    pub fn run_until_ended(&mut self, limit: Instant) -> bool {
+        let mut at = 0;
+        // Nodes that were seen to have ended are not looked at again.
+        let mut all_ended = |sim: &Self| {
+            let has_ended = |at: usize| {
+                let watches = &sim.nodes[at].watches;
+                sim.hosts[at].gone || watches.values().all(|watch| watch.ended.is_some())
+            };
+            while at < sim.nodes.len() && has_ended(at) {
+                at += 1;
+            }
+            at == sim.nodes.len()
+        };
+        self.run_while(limit, |sim| !all_ended(sim)) || all_ended(self)
     }
 
     fn file(&self, id: NodeId, file: u32) -> FileIndex {
@@ -362,7 +380,7 @@ impl Sim {
     }
 
     fn delay(&self, a: NodeId, b: NodeId) -> Duration {
-        self.nodes[a.0].link.delay + self.nodes[b.0].link.delay
+        self.hosts[a.0].link.delay + self.hosts[b.0].link.delay
     }
 
     fn schedule(&mut self, at: Instant, what: Happening) {
@@ -376,48 +394,55 @@ impl Sim {
 
     fn happen(&mut self, what: Happening) {
         match what {
-            Happening::Arrives(id, key, bytes) => {
-                if !self.wires.contains_key(&(id, key)) {
-                    return;
+            Happening::Acknowledged(key, bytes) => {
+                if let Some(wire) = self.wire(key) {
+                    wire.in_flight -= bytes;
+                    let id = wire.from;
+                    if wire.is_waiting() {
+                        self.hosts[id.0].line_up_again(key);
+                        self.serve(id);
+                    }
                 }
-                self.input(id, Input::Received(key, &bytes));
-                self.turn(id);
+            }
+            Happening::Arrives(id, key, bytes) => {
+                if self.wires[key.0 as usize].is_some() {
+                    self.input(id, Input::Received(key, &bytes));
+                    self.turn(id);
+                }
             }
             Happening::Closes(id, key) => {
-                self.wires.remove(&(id, key));
+                self.drop_wire(key);
                 self.input(id, Input::Closed(key));
                 self.turn(id);
             }
-            Happening::Departed(id, key, bytes) => {
-                let Some(wire) = self.wires.get_mut(&(id, key)) else {
+            Happening::Leaves(id) => self.leaves(id),
+            Happening::Opens(id, peer, dialled) => {
+                let Some(wire) = self.wire(peer) else {
                     return;
                 };
-                wire.buffered -= bytes;
-                let room = SEND_BUFFER - wire.buffered;
-                self.input(id, Input::Writable(key, room));
-                self.turn(id);
-            }
-            Happening::Opens(id, key, dialled) => {
-                let Some(wire) = self.wires.get(&(id, key)) else {
-                    return;
-                };
-                let name = format!("node {}", wire.to.0.0);
+                let name = format!("node {}", wire.to.0);
                 self.input(
                     id,
                     Input::Opened {
-                        peer: key,
+                        peer,
                         transport: Transport::WebRtc,
                         dialled,
                         name,
                     },
                 );
-                self.input(id, Input::Writable(key, SEND_BUFFER));
+                let room = self.hosts[id.0].link.buffer;
+                self.input(id, Input::Writable(peer, room));
                 self.turn(id);
             }
+            Happening::Plays(id, reader) => {
+                let watch = self.nodes[id.0].watches.get_mut(&reader);
+                if let Some(watch) = watch.filter(|watch| watch.sated == Some(self.now)) {
+                    watch.sated = None;
+                    self.turn(id);
+                }
+            }
             Happening::Reaches(id, key, bytes) => {
-                let node = &mut self.nodes[id.0];
-                node.down_free = node.down_free.max(self.now) + span(bytes.len(), node.link.down);
-                let arrives = node.down_free;
+                let arrives = self.hosts[id.0].take_in(self.now, bytes.len());
                 self.schedule(arrives, Happening::Arrives(id, key, bytes));
             }
             Happening::Wakes(id) => {
@@ -431,72 +456,67 @@ impl Sim {
     }
 
     fn input(&mut self, id: NodeId, input: Input<'_>) {
-        let node = &mut self.nodes[id.0];
-        if !node.gone {
-            node.swarm.handle_input(self.now, input);
+        if !self.hosts[id.0].gone {
+            self.nodes[id.0].swarm.handle_input(self.now, input);
         }
     }
 
     /// Drains a node's outputs, and lets its readers pull.
     fn turn(&mut self, id: NodeId) {
-        if self.nodes[id.0].gone {
+        if self.hosts[id.0].gone {
             return;
         }
+        let now = self.now;
         loop {
             while let Some(output) = self.nodes[id.0].swarm.poll_output() {
                 self.act(id, output);
             }
-            let node = &mut self.nodes[id.0];
-            let next = node
-                .watches
-                .iter_mut()
-                .find(|(_, watch)| !watch.pending && !watch.paused && watch.ended.is_none());
-            let Some((reader, watch)) = next else { break };
-            watch.pending = true;
-            let (reader, chunk) = (*reader, watch.chunk);
-            self.input(id, Input::Pulled(reader, chunk));
+            let mut watches = self.nodes[id.0].watches.iter_mut();
+            let next = watches.find_map(|(reader, watch)| Some((*reader, watch.thirst(now)?)));
+            match next {
+                None => break,
+                Some((reader, Thirst::Now(chunk))) => self.input(id, Input::Pulled(reader, chunk)),
+                Some((reader, Thirst::At(at))) => self.schedule(at, Happening::Plays(id, reader)),
+            }
         }
         let node = &mut self.nodes[id.0];
         let due = node.swarm.poll_timeout();
         if let Some(due) = due
             && node.timer.is_none_or(|timer| due < timer)
         {
-            node.timer = Some(due.max(self.now));
-            self.schedule(due.max(self.now), Happening::Wakes(id));
+            node.timer = Some(due.max(now));
+            self.schedule(due.max(now), Happening::Wakes(id));
         }
     }
 
     fn act(&mut self, id: NodeId, output: Output) {
+        let now = self.now;
         match output {
-            Output::Close(key, _) => {
-                if let Some(wire) = self.wires.remove(&(id, key)) {
-                    let delay = self.delay(id, wire.to.0);
-                    self.schedule(self.now + delay, Happening::Closes(wire.to.0, wire.to.1));
-                }
-            }
+            Output::Close(key, _) => self.cut(key),
             Output::Data {
                 reader,
                 offset,
                 bytes,
             } => {
-                let now = self.now;
-                let Some(watch) = self.nodes[id.0].watches.get_mut(&reader) else {
-                    return;
-                };
-                assert_eq!(offset, watch.next, "bytes out of order");
-                watch.next += bytes.len() as u64;
-                watch.bytes.extend_from_slice(&bytes);
-                watch.first_byte.get_or_insert(now);
-                watch.pending = false;
+                if let Some(watch) = self.nodes[id.0].watches.get_mut(&reader) {
+                    assert_eq!(offset, watch.next, "bytes out of order");
+                    watch.came(now, &bytes, self.steady, self.keeps);
+                }
             }
             Output::Ended(reader) => {
-                let now = self.now;
                 if let Some(watch) = self.nodes[id.0].watches.get_mut(&reader) {
                     watch.ended = Some(now);
                     watch.pending = false;
                 }
             }
-            Output::Event(event) => self.nodes[id.0].events.push(event),
+            Output::Event(event) => {
+                if let Event::PieceVerified { piece } = event {
+                    self.spread(id, piece);
+                }
+                if self.keeps {
+                    self.nodes[id.0].events.push(event);
+                }
+            }
             Output::Load(block) => {
                 let data = self.nodes[id.0].load(block);
                 self.input(id, Input::Loaded(block, data));
@@ -504,56 +524,144 @@ impl Sim {
             Output::LoadLeaves(piece) => {
                 let node = &self.nodes[id.0];
                 let film = node.storage.as_ref().expect("storage");
-                let bytes = film.piece(piece);
-                let part = film
-                    .metainfo
-                    .layout()
-                    .file_piece(piece)
-                    .expect("a v2 piece");
-                let leaves = merkle::leaves(&bytes[..part.length as usize]);
+                let part = film.metainfo.layout().file_piece(piece).expect("v2");
+                let leaves = merkle::leaves(&film.piece(piece)[..part.length as usize]);
                 self.input(id, Input::LeavesLoaded(piece, leaves));
             }
             Output::Send(key, bytes) => self.send(id, key, bytes),
         }
     }
 
-    fn send(&mut self, id: NodeId, key: PeerKey, bytes: Bytes) {
-        let Some(wire) = self.wires.get_mut(&(id, key)) else {
+    /// A node has a piece.
+    fn spread(&mut self, id: NodeId, piece: u32) {
+        let (node, copies) = (&mut self.nodes[id.0], &mut self.copies);
+        if node.verified.is_empty() {
+            let pieces = node.swarm.stats(self.now).pieces as usize;
+            node.verified = vec![false; pieces];
+            if copies.counts.is_empty() {
+                copies.counts = vec![0; pieces];
+                copies.lacking = [pieces; 2];
+            }
+        }
+        if std::mem::replace(&mut node.verified[piece as usize], true) {
+            return;
+        }
+        let count = &mut copies.counts[piece as usize];
+        *count += 1;
+        let Some(lacking) = copies.lacking.get_mut(*count as usize - 1) else {
             return;
         };
-        wire.buffered += bytes.len();
-        assert!(
-            wire.buffered <= SEND_BUFFER,
-            "more sent than there was room for"
-        );
-        let (to, to_key) = wire.to;
-        let sender = &mut self.nodes[id.0];
-        let departs = sender.up_free.max(self.now) + span(bytes.len(), sender.link.up);
-        sender.up_free = departs;
-        let delay = self.delay(id, to);
-        let length = bytes.len();
-        self.schedule(departs, Happening::Departed(id, key, length));
-        self.schedule(departs + delay, Happening::Reaches(to, to_key, bytes));
-    }
-}
-
-impl Node {
-    /// The bytes a reader got.
-    pub fn read(&self, reader: ReaderId) -> &[u8] {
-        &self.watches[&reader].bytes
-    }
-
-    fn load(&self, block: Block) -> Bytes {
-        let film = self.storage.as_ref().expect("storage");
-        let piece = film.piece(block.piece);
-        let mut bytes = piece[block.begin as usize..(block.begin + block.length) as usize].to_vec();
-        if self.lies {
-            bytes[0] ^= 1;
+        *lacking -= 1;
+        if *lacking == 0 {
+            let reached = *count as usize - 1;
+            let seeders = self.nodes.iter().filter(|node| node.is_seeder());
+            let sent = seeders.map(|node| node.swarm.stats(self.now).sent).sum();
+            self.copies.reached[reached] = Some((self.now, sent));
         }
-        Bytes::from(bytes)
     }
-}
 
-fn span(bytes: usize, rate: u64) -> Duration {
-    Duration::from_micros((bytes as u64 * 1_000_000).div_ceil(rate.max(1)))
+    fn wire(&mut self, key: PeerKey) -> Option<&mut Wire> {
+        self.wires.get_mut(key.0 as usize)?.as_mut()
+    }
+
+    fn drop_wire(&mut self, key: PeerKey) -> Option<Wire> {
+        let wire = self.wires.get_mut(key.0 as usize)?.take()?;
+        self.hosts[wire.from.0].wires.remove(&key);
+        Some(wire)
+    }
+
+    /// This end of a connection is gone; the other hears of it after what is on the way.
+    fn cut(&mut self, key: PeerKey) {
+        if let Some(wire) = self.drop_wire(key) {
+            let at = (self.now + self.delay(wire.from, wire.to)).max(wire.arrives);
+            self.schedule(at, Happening::Closes(wire.to, wire.far));
+        }
+    }
+
+    fn send(&mut self, id: NodeId, key: PeerKey, bytes: Bytes) {
+        let most = self.hosts[id.0].link.buffer;
+        let Some(wire) = self.wire(key) else {
+            return;
+        };
+        let length = bytes.len();
+        let is_first = wire.push(bytes);
+        assert!(wire.buffered <= most, "more sent than there was room for");
+        if is_first {
+            self.hosts[id.0].line_up(key, length);
+            self.serve(id);
+        }
+    }
+
+    /// The next turn on a node's uplink.
+    fn serve(&mut self, id: NodeId) {
+        let (host, wires) = (&mut self.hosts[id.0], &self.wires);
+        let window = host.link.window;
+        let rest = |key: PeerKey| wires[key.0 as usize].as_ref()?.rest(window);
+        if let Some(takes) = host.serve(rest) {
+            self.schedule(self.now + takes, Happening::Leaves(id));
+        }
+    }
+
+    fn leaves(&mut self, id: NodeId) {
+        let Some((key, bytes)) = self.hosts[id.0].served() else {
+            return;
+        };
+        let host = &self.hosts[id.0];
+        if let Some((after, Halt::Dies)) = host.halt
+            && host.sent >= after
+        {
+            return self.die(id, key, bytes);
+        }
+        let most = host.link.buffer;
+        if let Some(wire) = self.wire(key) {
+            let message = wire.leave(bytes);
+            let room = most - wire.buffered;
+            if wire.is_waiting() {
+                self.hosts[id.0].line_up_again(key);
+            }
+            if let Some(message) = message {
+                self.travel(key, message);
+                self.serve(id);
+                self.input(id, Input::Writable(key, room));
+                return self.turn(id);
+            }
+        }
+        self.serve(id);
+    }
+
+    /// A message is on its way.
+    fn travel(&mut self, key: PeerKey, message: Bytes) {
+        let Some((from, to)) = self.wire(key).map(|wire| (wire.from, wire.to)) else {
+            return;
+        };
+        let (link, delay) = (self.hosts[from.0].link, self.delay(from, to));
+        let jitter = link.jitter.as_micros() as u32;
+        let mut takes = delay + Duration::from_micros(self.luck.below(jitter).into());
+        if link.loss > 0 {
+            let packets = message.len().div_ceil(PACKET);
+            let is_lost = (0..packets).any(|_| self.luck.chance(link.loss, 1_000_000));
+            takes += if is_lost { delay * 2 } else { Duration::ZERO };
+        }
+        let now = self.now;
+        let Some(wire) = self.wire(key) else { return };
+        wire.arrives = wire.arrives.max(now + takes);
+        let (arrives, far, length) = (wire.arrives, wire.far, message.len());
+        if link.window != usize::MAX {
+            wire.in_flight += length;
+            self.schedule(arrives + delay, Happening::Acknowledged(key, length));
+        }
+        self.schedule(arrives, Happening::Reaches(to, far, message));
+    }
+
+    /// A node dies in the middle of what it says.
+    fn die(&mut self, id: NodeId, key: PeerKey, bytes: usize) {
+        if let Some(wire) = self.wire(key) {
+            let torn = wire.leave(bytes).or_else(|| wire.torn());
+            if let Some(torn) = torn.filter(|torn| torn.len() > 1) {
+                let cut = 1 + self.luck.below(torn.len() as u32 - 1) as usize;
+                self.travel(key, torn.slice(..cut));
+            }
+        }
+        self.leave(id);
+    }
 }
