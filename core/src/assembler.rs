@@ -4,7 +4,6 @@
 //! peer that knows no v2) a piece is proven when it is whole. It verifies and blames; what to ask
 //! of whom is decided elsewhere.
 
-use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -12,6 +11,7 @@ use crate::hash::Sha256Digest;
 use crate::ids::PeerKey;
 use crate::layout::BLOCK_LENGTH;
 use crate::merkle;
+use crate::ordered::Map;
 
 /// A piece under way.
 #[derive(Debug)]
@@ -256,7 +256,7 @@ impl Partial {
 /// The pieces under way.
 #[derive(Debug, Default)]
 pub struct Assembler {
-    partials: BTreeMap<u32, Partial>,
+    partials: Map<u32, Partial>,
 }
 
 impl Assembler {

@@ -3,10 +3,10 @@
 //! It stores and counts. What to keep and what to let go is decided by the swarm, which knows
 //! where the readers are.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::hash::Sha256Digest;
+use crate::ordered::Map;
 
 /// A verified piece as it lies in memory.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct Cached {
 /// assembled and kept, and are released when it is let go. `used() <= cap()` always.
 #[derive(Debug)]
 pub struct Cache {
-    pieces: BTreeMap<u32, Cached>,
+    pieces: Map<u32, Cached>,
     cap: u64,
     used: u64,
     peak: u64,
@@ -33,7 +33,7 @@ impl Cache {
     /// An empty cache of at most `cap` bytes.
     pub const fn new(cap: u64) -> Self {
         Self {
-            pieces: BTreeMap::new(),
+            pieces: Map::new(),
             cap,
             used: 0,
             peak: 0,

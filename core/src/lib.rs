@@ -27,6 +27,7 @@ pub mod ids;
 pub mod layout;
 pub mod merkle;
 pub mod metainfo;
+pub mod ordered;
 pub mod peer;
 pub mod picker;
 pub mod rng;

@@ -3,7 +3,7 @@
 //!
 //! It knows pieces by their number, copies and state, nothing of blocks, peers or time.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use crate::ordered::{Map, Set};
 
 /// Copies of a piece whose copies do not matter.
 const ALIKE: u32 = u32::MAX;
@@ -22,9 +22,9 @@ pub enum Pick {
 /// A change costs O(log window), whatever the number of pieces of the torrent.
 #[derive(Debug, Default)]
 pub struct Picker {
-    fresh: BTreeSet<(u32, u32, u32)>,
-    keys: BTreeMap<u32, (u32, u32)>,
-    begun: BTreeSet<u32>,
+    fresh: Set<(u32, u32, u32)>,
+    keys: Map<u32, (u32, u32)>,
+    begun: Set<u32>,
 }
 
 impl Picker {

@@ -2,11 +2,11 @@
 //!
 //! Geometry only. It never requests anything; the swarm does, from what this yields.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::ids::ReaderId;
+use crate::ordered::Map;
 
 /// Pieces at each reader's head that are fetched by deadline instead of by rarity.
 const URGENT_PIECES: u32 = 2;
@@ -16,7 +16,7 @@ const URGENT_PIECES: u32 = 2;
 pub struct Window {
     ahead_bytes: u64,
     piece_length: u64,
-    readers: BTreeMap<ReaderId, Range<u64>>,
+    readers: Map<ReaderId, Range<u64>>,
     ranges: Vec<Range<u32>>,
 }
 
@@ -35,7 +35,7 @@ impl Window {
         Self {
             ahead_bytes,
             piece_length: piece_length as u64,
-            readers: BTreeMap::new(),
+            readers: Map::new(),
             ranges: Vec::new(),
         }
     }

@@ -1,9 +1,8 @@
 //! All torrents of one page: who is told what, and when the worker is to wake.
 
-use std::collections::BTreeMap;
-
 use headwater_core::ids::{PeerId, PeerKey};
 use headwater_core::metainfo::{self, Limits, Magnet, Metainfo};
+use headwater_core::ordered::Map;
 use headwater_core::swarm::{self, Source, Swarm};
 use headwater_core::time::{Duration, Instant};
 use headwater_core::tracker::client::{Client, ClientConfig};
@@ -40,7 +39,7 @@ pub(crate) struct Engine {
     clock: Clock,
     timer: Timer,
     report_every: Duration,
-    torrents: BTreeMap<u32, Slot>,
+    torrents: Map<u32, Slot>,
     scratch: Scratch,
     /// Consumers' control ports: the page's own, and the service worker's.
     controls: Vec<MessagePort>,
@@ -82,7 +81,7 @@ impl Engine {
             clock: Clock::of(&scope)?,
             timer: Timer::new(host),
             report_every: Duration::from_millis(config.stats_every_ms.into()),
-            torrents: BTreeMap::new(),
+            torrents: Map::new(),
             scratch: Scratch::default(),
             controls: Vec::new(),
             _on_message: on_message,

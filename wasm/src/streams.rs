@@ -3,11 +3,11 @@
 //! A port gets a head, and then one answer to each pull: data, the end, or an error. Nothing is
 //! sent that was not pulled.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use headwater_core::ids::ReaderId;
 use headwater_core::layout::{FileIndex, Layout};
+use headwater_core::ordered::Map;
 use headwater_core::time::Instant;
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use serde::Serialize;
@@ -100,7 +100,7 @@ enum ToReader<'a> {
 pub(crate) struct Streams {
     torrent: u32,
     host: Host,
-    open: BTreeMap<ReaderId, Stream>,
+    open: Map<ReaderId, Stream>,
     next: u64,
 }
 
@@ -120,7 +120,7 @@ impl Streams {
         Self {
             torrent,
             host: host.clone(),
-            open: BTreeMap::new(),
+            open: Map::new(),
             next: 1,
         }
     }

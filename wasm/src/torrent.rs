@@ -2,9 +2,8 @@
 //!
 //! The driver's loop: what happened goes in, and what comes out is done at once.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use headwater_core::ids::{PeerKey, ReaderId};
+use headwater_core::ordered::{Map, Set};
 use headwater_core::peer::Transport;
 use headwater_core::swarm::{self, Event, Swarm};
 use headwater_core::time::Instant;
@@ -33,12 +32,12 @@ pub(crate) struct Torrent {
     page: Page,
     swarm: Swarm,
     client: Client,
-    links: BTreeMap<PeerKey, Link>,
+    links: Map<PeerKey, Link>,
     /// Connections the page has or makes, and whether the offer was ours.
-    dialled: BTreeMap<PeerKey, bool>,
+    dialled: Map<PeerKey, bool>,
     /// Links that sent since the swarm last heard of their room.
-    sent: BTreeSet<PeerKey>,
-    sockets: BTreeMap<TrackerKey, TrackerSocket>,
+    sent: Set<PeerKey>,
+    sockets: Map<TrackerKey, TrackerSocket>,
     streams: Streams,
     waiting: Vec<Wish>,
     /// What the page has not been told yet.
@@ -54,10 +53,10 @@ impl Torrent {
             page: page.clone(),
             swarm,
             client,
-            links: BTreeMap::new(),
-            dialled: BTreeMap::new(),
-            sent: BTreeSet::new(),
-            sockets: BTreeMap::new(),
+            links: Map::new(),
+            dialled: Map::new(),
+            sent: Set::new(),
+            sockets: Map::new(),
             streams: Streams::new(number, host),
             waiting: Vec::new(),
             events: Vec::new(),

@@ -7,7 +7,6 @@ mod pipeline;
 mod rate;
 mod uploads;
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -22,6 +21,7 @@ pub use uploads::{MAX_QUEUED, Queued, Uploads};
 use crate::bitfield::Bitfield;
 use crate::ids::{PeerId, PeerKey};
 use crate::layout::Block;
+use crate::ordered::{Map, Set};
 use crate::time::Instant;
 use crate::wire::extended::{ExtendedHandshake, LT_DONTHAVE, UT_METADATA};
 use crate::wire::{Decoder, Features, HashSpan, Message};
@@ -123,11 +123,11 @@ pub struct Peer {
     /// Blocks it may still send after we took the request back.
     pub excused: u32,
     /// Pieces of which it refused a block, and until when it is not asked for them.
-    pub deferred: BTreeMap<u32, Instant>,
+    pub deferred: Map<u32, Instant>,
     /// Whether it lets its requests starve.
     pub snubbed: bool,
     /// Our requests for hashes that it has not answered; also those asked of others since.
-    pub hash_requests: BTreeSet<HashSpan>,
+    pub hash_requests: Set<HashSpan>,
     /// Its requests for hashes that we have not answered.
     pub hash_debts: u32,
     /// When it last said something.
@@ -178,9 +178,9 @@ impl Peer {
             sent: Rate::default(),
             refused: 0,
             excused: 0,
-            deferred: BTreeMap::new(),
+            deferred: Map::new(),
             snubbed: false,
-            hash_requests: BTreeSet::new(),
+            hash_requests: Set::new(),
             hash_debts: 0,
             heard: now,
             spoke: now,

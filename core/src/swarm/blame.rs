@@ -3,13 +3,13 @@
 //! When a piece of several senders is wrong, the hash of each of its blocks is kept; once it is
 //! right, the senders whose blocks differ are the liars.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::assembler::Partial;
 use crate::hash::{Sha1Digest, sha1};
 use crate::ids::PeerKey;
 use crate::layout::BLOCK_LENGTH;
+use crate::ordered::Map;
 
 /// Wrong pieces remembered at a time.
 const MAX_PIECES: usize = 32;
@@ -17,7 +17,7 @@ const MAX_PIECES: usize = 32;
 /// Blocks of pieces that turned out wrong.
 #[derive(Debug, Default)]
 pub(super) struct Suspects {
-    pieces: BTreeMap<u32, Vec<(u32, PeerKey, Sha1Digest)>>,
+    pieces: Map<u32, Vec<(u32, PeerKey, Sha1Digest)>>,
 }
 
 impl Suspects {

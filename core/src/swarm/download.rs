@@ -9,6 +9,7 @@ use crate::bitfield::Bitfield;
 use crate::cache::Cached;
 use crate::ids::PeerKey;
 use crate::layout::{BLOCK_LENGTH, Block, PieceIndex};
+use crate::ordered::{Map, Set};
 use crate::peer::{Fault, Has, Peer};
 use crate::picker::Pick;
 use crate::selector;
@@ -199,8 +200,8 @@ impl Swarm {
     /// fetched in an order of our own, for what all fetch in one order nobody can give the others;
     /// alone among seeds nothing is gained by that.
     pub(super) fn look_around(&mut self) {
-        let mut named = self.peers.values().filter(|peer| peer.id.is_some());
-        let crowded = named.any(|peer| !peer.is_seed() && !matches!(peer.has, Has::Unread { .. }));
+        let lacks = |peer: &Peer| !peer.is_seed() && !matches!(peer.has, Has::Unread { .. });
+        let crowded = (self.peers.values()).any(|peer| peer.id.is_some() && lacks(peer));
         if crowded != self.crowded {
             self.crowded = crowded;
             let Some(torrent) = &self.torrent else { return };
@@ -568,12 +569,7 @@ impl Swarm {
 }
 
 /// Takes a request back from a peer.
-fn take_back(
-    peers: &mut alloc::collections::BTreeMap<PeerKey, Peer>,
-    dirty: &mut alloc::collections::BTreeSet<PeerKey>,
-    key: PeerKey,
-    block: Block,
-) {
+fn take_back(peers: &mut Map<PeerKey, Peer>, dirty: &mut Set<PeerKey>, key: PeerKey, block: Block) {
     let Some(peer) = peers.get_mut(&key) else {
         return;
     };

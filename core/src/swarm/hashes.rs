@@ -3,7 +3,6 @@
 //! It knows which hashes are out with whom and which requests of others wait for storage. It sends
 //! nothing.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::torrent::Torrent;
@@ -11,6 +10,7 @@ use crate::hash::Sha256Digest;
 use crate::ids::PeerKey;
 use crate::layout::{BLOCK_LENGTH, FileIndex, PieceIndex};
 use crate::merkle::{Span, Tree, pad};
+use crate::ordered::Map;
 use crate::time::{Duration, Instant};
 use crate::wire::HashSpan;
 
@@ -48,7 +48,7 @@ struct Debt {
     peer: PeerKey,
     span: HashSpan,
     missing: Vec<u32>,
-    leaves: BTreeMap<u32, Vec<Sha256Digest>>,
+    leaves: Map<u32, Vec<Sha256Digest>>,
 }
 
 /// What can be said to a hash request.
@@ -63,10 +63,10 @@ pub(super) enum Reply {
 /// Hashes wanted, and hashes owed.
 #[derive(Debug, Default)]
 pub(super) struct HashDesk {
-    wanted: BTreeMap<HashSpan, Wanted>,
-    layers: BTreeMap<FileIndex, BTreeMap<u32, Vec<Sha256Digest>>>,
+    wanted: Map<HashSpan, Wanted>,
+    layers: Map<FileIndex, Map<u32, Vec<Sha256Digest>>>,
     debts: Vec<Debt>,
-    trees: BTreeMap<FileIndex, Tree>,
+    trees: Map<FileIndex, Tree>,
 }
 
 impl HashDesk {
@@ -85,7 +85,7 @@ impl HashDesk {
         if self.layers.contains_key(&file) {
             return;
         }
-        self.layers.insert(file, BTreeMap::new());
+        self.layers.insert(file, Map::new());
         for span in spans {
             let wanted = Wanted {
                 purpose: Purpose::Layer(file),
@@ -180,7 +180,7 @@ impl HashDesk {
         &mut self,
         piece: u32,
         leaves: &[Sha256Digest],
-    ) -> Vec<(PeerKey, HashSpan, BTreeMap<u32, Vec<Sha256Digest>>)> {
+    ) -> Vec<(PeerKey, HashSpan, Map<u32, Vec<Sha256Digest>>)> {
         let mut payable = Vec::new();
         for at in (0..self.debts.len()).rev() {
             let debt = &mut self.debts[at];
@@ -203,7 +203,7 @@ impl HashDesk {
             peer,
             span,
             missing,
-            leaves: BTreeMap::new(),
+            leaves: Map::new(),
         });
     }
 }
@@ -262,7 +262,7 @@ pub(super) fn span_of(span: &HashSpan) -> Span {
 pub(super) fn reply(
     torrent: &mut Torrent,
     request: &HashSpan,
-    extra: &BTreeMap<u32, Vec<Sha256Digest>>,
+    extra: &Map<u32, Vec<Sha256Digest>>,
 ) -> Reply {
     let span = span_of(request);
     let metainfo = &torrent.metainfo;
@@ -275,7 +275,7 @@ pub(super) fn reply(
     }
     let piece_layer = shape.piece_root_layer();
     let first = torrent.layout().file_pieces(file).start;
-    let mut leaves: BTreeMap<u32, Tree> = BTreeMap::new();
+    let mut leaves: Map<u32, Tree> = Map::new();
     if span.base < piece_layer {
         let mut later = Vec::new();
         let reach = u64::from(span.index + span.length) << span.base;

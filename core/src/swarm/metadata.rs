@@ -4,7 +4,6 @@
 //! nothing but its own copy and is known at once.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -14,6 +13,7 @@ use super::{Event, Swarm};
 use crate::bitfield::Bitfield;
 use crate::ids::PeerKey;
 use crate::metainfo::{Limits, Metainfo};
+use crate::ordered::{Map, Set};
 use crate::peer::{Fault, Has};
 use crate::time::{Duration, Instant};
 use crate::wire::Message;
@@ -31,9 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct MetadataFetch {
     max_size: usize,
     trackers: Vec<String>,
-    copies: BTreeMap<PeerKey, Copy>,
+    copies: Map<PeerKey, Copy>,
     /// Peers that refused, or went silent: asked again when there is nobody else.
-    failed: BTreeSet<PeerKey>,
+    failed: Set<PeerKey>,
 }
 
 #[derive(Debug)]
@@ -61,8 +61,8 @@ impl MetadataFetch {
         Self {
             max_size,
             trackers,
-            copies: BTreeMap::new(),
-            failed: BTreeSet::new(),
+            copies: Map::new(),
+            failed: Set::new(),
         }
     }
 

@@ -21,7 +21,7 @@ mod tick;
 mod torrent;
 mod upload;
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 
 pub use config::{Config, Order, Source};
@@ -32,6 +32,7 @@ use crate::choker::Choker;
 use crate::grid::Grid;
 use crate::ids::{InfoHashes, PeerId, PeerKey, ReaderId};
 use crate::metainfo::Metainfo;
+use crate::ordered::{Map, Set};
 use crate::peer::{Fault, MAX_OUTBOX, Peer, Rate, Transport};
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -49,14 +50,14 @@ pub struct Swarm {
     hashes: InfoHashes,
     torrent: Option<Torrent>,
     metadata: Option<MetadataFetch>,
-    peers: BTreeMap<PeerKey, Peer>,
-    barred: BTreeSet<PeerId>,
+    peers: Map<PeerKey, Peer>,
+    barred: Set<PeerId>,
     choker: Choker,
     grid: Grid,
     chokes_due: Option<Instant>,
     outputs: VecDeque<Output>,
-    dirty: BTreeSet<PeerKey>,
-    waiting: BTreeSet<ReaderId>,
+    dirty: Set<PeerKey>,
+    waiting: Set<ReaderId>,
     now: Instant,
     next_tick: Option<Instant>,
     /// Whether somebody who lacks pieces is connected.
@@ -110,14 +111,14 @@ impl Swarm {
             hashes,
             torrent,
             metadata,
-            peers: BTreeMap::new(),
-            barred: BTreeSet::new(),
+            peers: Map::new(),
+            barred: Set::new(),
             choker,
             grid: Grid::default(),
             chokes_due: None,
             outputs: VecDeque::new(),
-            dirty: BTreeSet::new(),
-            waiting: BTreeSet::new(),
+            dirty: Set::new(),
+            waiting: Set::new(),
             now: Instant::START,
             next_tick: None,
             crowded: false,

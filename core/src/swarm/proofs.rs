@@ -1,7 +1,6 @@
 //! Hashes between peers: asking for the leaves and layers that prove bytes, checking what comes,
 //! answering others (BEP 52).
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::Swarm;
@@ -9,6 +8,7 @@ use super::hashes::{MAX_DEBTS, Purpose, Reply, Wanted, reply, span_of};
 use crate::hash::Sha256Digest;
 use crate::ids::PeerKey;
 use crate::layout::{BLOCK_LENGTH, FileIndex, PieceIndex};
+use crate::ordered::Map;
 use crate::peer::{Fault, Peer};
 use crate::wire::{HashSpan, Message};
 
@@ -147,14 +147,14 @@ impl Swarm {
             peer.say(&Message::HashReject(*span));
             return Ok(());
         };
-        if let Reply::Later(pieces) = reply(torrent, span, &BTreeMap::new()) {
+        if let Reply::Later(pieces) = reply(torrent, span, &Map::new()) {
             peer.hash_debts += 1;
             torrent.hashes.owe(key, *span, &pieces);
             self.outputs
                 .extend(pieces.into_iter().map(super::Output::LoadLeaves));
             return Ok(());
         }
-        self.pay(key, span, &BTreeMap::new());
+        self.pay(key, span, &Map::new());
         Ok(())
     }
 
@@ -171,7 +171,7 @@ impl Swarm {
         }
     }
 
-    fn pay(&mut self, key: PeerKey, span: &HashSpan, leaves: &BTreeMap<u32, Vec<Sha256Digest>>) {
+    fn pay(&mut self, key: PeerKey, span: &HashSpan, leaves: &Map<u32, Vec<Sha256Digest>>) {
         let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &mut self.torrent) else {
             return;
         };
@@ -192,7 +192,7 @@ impl Swarm {
 
 /// Whom to ask: a peer that means v2, has the piece if it is about one, has not been asked already,
 /// and is least busy; the one that refused only if there is no other.
-fn choose(peers: &BTreeMap<PeerKey, Peer>, span: &HashSpan, wanted: &Wanted) -> Option<PeerKey> {
+fn choose(peers: &Map<PeerKey, Peer>, span: &HashSpan, wanted: &Wanted) -> Option<PeerKey> {
     let able = |peer: &&Peer| {
         let has = match wanted.purpose {
             Purpose::Leaves(piece) => peer.has(piece.get()),

@@ -1,6 +1,5 @@
 //! One known torrent: its parts side by side, and what needs several of them at once.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -15,6 +14,7 @@ use crate::ids::ReaderId;
 use crate::layout::{BLOCK_LENGTH, Block, Layout, PieceIndex};
 use crate::merkle;
 use crate::metainfo::Metainfo;
+use crate::ordered::Map;
 use crate::picker::Picker;
 use crate::window::{Moved, Window};
 
@@ -53,7 +53,7 @@ pub(super) struct Torrent {
     pub picker: Picker,
     pub assembler: Assembler,
     pub cache: Cache,
-    pub readers: BTreeMap<ReaderId, Reader>,
+    pub readers: Map<ReaderId, Reader>,
     pub suspects: Suspects,
     pub hashes: HashDesk,
     /// It contradicts itself: nothing more is fetched.
@@ -76,7 +76,7 @@ impl Torrent {
             picker: Picker::default(),
             assembler: Assembler::default(),
             cache: Cache::new(window_bytes),
-            readers: BTreeMap::new(),
+            readers: Map::new(),
             suspects: Suspects::default(),
             hashes: HashDesk::default(),
             broken: false,

@@ -5,9 +5,9 @@
 
 use super::TrackerKey;
 use crate::ids::{PeerId, PeerKey};
+use crate::ordered::Map;
 use crate::time::{Duration, Instant};
 use crate::tracker::message::OfferId;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 /// Our stack has this long to make an answer.
@@ -29,7 +29,7 @@ pub(super) struct Connections {
     own_id: PeerId,
     max: usize,
     next_key: u64,
-    connections: BTreeMap<PeerKey, Connection>,
+    connections: Map<PeerKey, Connection>,
 }
 
 /// One connection.
@@ -104,7 +104,7 @@ impl Connections {
             own_id,
             max,
             next_key: u64::from(key_space) << 32,
-            connections: BTreeMap::new(),
+            connections: Map::new(),
         }
     }
 
