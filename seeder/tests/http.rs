@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwater::hashing::{Wanted, hash_pieces, progress};
-use headwater::http::{self, Limits, Published, Site};
+use headwater::http::{self, Content, Limits, Published, Site};
 use headwater::source::Sources;
 use headwater::storage::Storage;
 use headwater_core::layout::{Arrangement, FileEntry, Layout};
@@ -48,7 +48,7 @@ fn serve_within(
         info_hash: "00ff".to_owned(),
         torrent: b"de".to_vec(),
         single: sources.single,
-        storage: Arc::new(Storage::new(layout, sources.files, hashes)),
+        content: Content::Disk(Arc::new(Storage::new(layout, sources.files, hashes))),
     };
     let site = Site {
         torrents: vec![published],

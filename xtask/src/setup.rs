@@ -13,6 +13,8 @@ use crate::sh;
 /// Debian's compiler for the browser and its library, where rustup offers no such target.
 const WASM_PACKAGES: &[&str] = &["rust-web-src", "rustc-web"];
 const BROWSER_PACKAGES: &[&str] = &["chromium", "firefox-esr", "iproute2"];
+/// What reads over HTTP as players do.
+const PLAYER_PACKAGES: &[&str] = &["curl", "ffmpeg"];
 /// What Firefox decodes H.264 with, whichever version this Debian has.
 const DECODER_PACKAGE: &str = "^libavcodec[0-9]+$";
 const OLDEST_NODE: u32 = 20;
@@ -21,6 +23,7 @@ const LIBTORRENT: &str = "2.1.1";
 /// Everything that `cargo xtask test` needs.
 pub(crate) fn everything() -> Result<()> {
     browsers()?;
+    packages(PLAYER_PACKAGES)?;
     python()?;
     npm("tests/e2e")?;
     to_build()

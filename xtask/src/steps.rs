@@ -204,7 +204,7 @@ fn build() -> Result<()> {
     ]))
 }
 
-/// Against libtorrent; every script that ends in success has passed.
+/// Against libtorrent and players; every script that ends in success has passed.
 fn interop() -> Result<()> {
     for script in files("tests/interop", ".py")? {
         println!("--- {}", script.display());

@@ -26,8 +26,12 @@ pub struct GetArgs {
     pub from: String,
 
     /// Where to: - is standard output
-    #[arg(short, long, value_name = "-", required = true)]
-    pub out: PathBuf,
+    #[arg(short, long, value_name = "-", required_unless_present = "serve")]
+    pub out: Option<PathBuf>,
+
+    /// Serve it to players at this address, over HTTP with Range (port 0: any free one)
+    #[arg(long, value_name = "ADDR:PORT", conflicts_with = "out")]
+    pub serve: Option<SocketAddr>,
 
     /// Get this file of a folder alone: its path in the torrent, or the end of it
     #[arg(long, value_name = "NAME")]
@@ -44,6 +48,19 @@ pub struct GetArgs {
     /// The UDP port for WebRTC (default: any free one)
     #[arg(long, value_name = "ADDR:PORT")]
     pub webrtc: Option<SocketAddr>,
+
+    /// Where ordinary BitTorrent clients call (default: the address and the port number of
+    /// --webrtc, or any free port if that is taken)
+    #[arg(long, value_name = "ADDR:PORT", conflicts_with = "no_tcp")]
+    pub tcp: Option<SocketAddr>,
+
+    /// No ordinary BitTorrent: nobody but web pages and WebRTC peers
+    #[arg(long)]
+    pub no_tcp: bool,
+
+    /// Call this ordinary BitTorrent peer (repeatable)
+    #[arg(long = "peer", value_name = "ADDR:PORT", conflicts_with = "no_tcp")]
+    pub peers: Vec<SocketAddr>,
 
     /// Send at most this many bytes a second to all peers together, e.g. 2MB
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]

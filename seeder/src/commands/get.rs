@@ -1,10 +1,12 @@
-//! `headwater get`: a torrent to standard output, in order, through a window in memory.
+//! `headwater get`: a torrent to standard output or to players, through a window in memory.
 
 mod given;
 mod pipe;
+mod serving;
 mod tell;
 
 use std::io::{IsTerminal, stdout};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use headwater_core::metainfo::Metainfo;
@@ -12,12 +14,13 @@ use headwater_core::swarm::{self, Swarm};
 use headwater_core::tracker::client::{Client, ClientConfig};
 use tokio::runtime::Builder;
 
-use super::seed::{bind_webrtc, luck, peer_id, runtime, stopped};
-use crate::config::{Get, To, is_websocket, webrtc_for};
+use super::seed::{bind_tcp, bind_webrtc, luck, peer_id, runtime, stopped};
+use crate::config::{self, Get, To, is_websocket, webrtc_for};
 use crate::engine::{Engine, Handle, Torrent, key_space, since};
 use crate::error::{Error, Result};
 use given::Lead;
 use pipe::Pipe;
+use serving::Server;
 use tell::Teller;
 
 /// Peers at the most.
@@ -38,24 +41,43 @@ pub fn run(get: &Get) -> Result<()> {
         let words = "standard output is a terminal; send it on, as in `… -o - | mpv -`";
         return Err(Error::Usage(words.to_owned()));
     }
-    runtime(&mut Builder::new_current_thread())?.block_on(join(get))
+    let mut server = get.serve.map(Server::bind).transpose()?;
+    let main = runtime(&mut Builder::new_current_thread())?;
+    let outcome = main.block_on(join(get, server.as_mut()));
+    if let Some(server) = server {
+        server.close();
+    }
+    outcome
 }
 
-async fn join(get: &Get) -> Result<()> {
+async fn join(get: &Get, server: Option<&mut Server>) -> Result<()> {
     let lead = Lead::find(&get.given).await?;
     let teller = Teller::new(get, &lead.name());
-    let trackers = trackers(get, &lead)?;
-    let endpoint = bind_webrtc(get.webrtc.unwrap_or_else(|| webrtc_for(&trackers)))?;
+    let peers = peers(get, &lead);
+    let trackers = trackers(get, &lead, peers.is_empty())?;
+    let endpoint = bind_webrtc(get.webrtc.unwrap_or_else(|| webrtc_for(&trackers, &peers)))?;
+    let webrtc = endpoint.local_addr();
     let started = Instant::now();
     let torrent = torrent(get, lead, trackers, started)?;
     let mut engine = Engine::new(started, endpoint, vec![torrent], get.upload_limit);
+    if let Some(at) = get.tcp {
+        let at = at.unwrap_or(config::Tcp::Beside(webrtc.ip()));
+        engine = engine.with_tcp(bind_tcp(at, webrtc.port())?);
+    }
+    for peer in peers {
+        engine.heard_of(0, peer);
+    }
     let handle = engine.handle();
     let mut outcome = Ok(());
     let work = async {
         outcome = tokio::select! {
-            done = work(get, &handle, &teller) => done,
+            done = work(get, server, &handle, &teller) => done,
             told = teller.follow(&handle) => told,
-            () = stopped() => Err(Error::Interrupted),
+            // Serving has no other end than this.
+            () = stopped() => match get.to {
+                To::Players => Ok(()),
+                To::Stdout => Err(Error::Interrupted),
+            },
         };
     };
     engine.run(work, |_| {}).await;
@@ -63,17 +85,24 @@ async fn join(get: &Get) -> Result<()> {
     outcome
 }
 
+/// Those the person named, then those a magnet link brings, as far as they are addresses.
+fn peers(get: &Get, lead: &Lead) -> Vec<SocketAddr> {
+    let named = get.peers.iter().copied();
+    let brought = lead.peers().iter().filter_map(|peer| peer.parse().ok());
+    named.chain(brought).filter(|_| get.tcp.is_some()).collect()
+}
+
 /// Those the person named, then those the torrent brings.
-fn trackers(get: &Get, lead: &Lead) -> Result<Vec<String>> {
+fn trackers(get: &Get, lead: &Lead, needed: bool) -> Result<Vec<String>> {
     let mut trackers = get.trackers.clone();
     for tracker in lead.trackers().iter().filter(|url| is_websocket(url)) {
         if !trackers.contains(tracker) {
             trackers.push(tracker.clone());
         }
     }
-    if trackers.is_empty() {
+    if trackers.is_empty() && needed {
         return Err(Error::Usage(
-            "this torrent names no WebSocket tracker (ws:// or wss://) to ask for peers; name one with --tracker"
+            "this torrent names no WebSocket tracker (ws:// or wss://) to ask for peers; name one with --tracker, or a peer with --peer"
                 .to_owned(),
         ));
     }
@@ -103,12 +132,26 @@ fn torrent(get: &Get, lead: Lead, trackers: Vec<String>, started: Instant) -> Re
     })
 }
 
-async fn work(get: &Get, handle: &Handle, teller: &Teller) -> Result<()> {
+async fn work(
+    get: &Get,
+    server: Option<&mut Server>,
+    handle: &Handle,
+    teller: &Teller,
+) -> Result<()> {
     let metainfo = handle.metainfo(0).await.ok_or(Error::Interrupted)?;
     check_window(get.window, &metainfo)?;
-    stream(get, &metainfo, handle, teller).await?;
-    teller.finished();
-    Ok(())
+    if let Some(server) = server {
+        teller.known(&metainfo, &given::chosen(&metainfo, get.file.as_deref())?);
+        teller.serving(&server.open(&metainfo, handle, get.window));
+    }
+    match get.to {
+        To::Players => std::future::pending().await,
+        To::Stdout => {
+            stream(get, &metainfo, handle, teller).await?;
+            teller.finished();
+            Ok(())
+        }
+    }
 }
 
 /// One file, in order, to whoever reads standard output.

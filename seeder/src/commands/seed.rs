@@ -18,7 +18,7 @@ use super::track;
 use crate::config::{self, Seed, is_websocket, site_of, tracker_of};
 use crate::engine::{Engine, Torrent, key_space, since};
 use crate::error::{Error, Result};
-use crate::http::{self, Published, Site, torrent_path};
+use crate::http::{self, Content, Published, Site, torrent_path};
 use crate::making::{self, Made};
 use crate::report::{Links, Ready, Reporter};
 use crate::tcp::{Tcp, TcpConfig};
@@ -115,7 +115,7 @@ pub(super) fn bind_webrtc(address: SocketAddr) -> Result<Endpoint> {
 }
 
 /// The port number of WebRTC is the one a person opens in a firewall, so TCP is there too if it can.
-fn bind_tcp(at: config::Tcp, beside: u16) -> Result<Tcp> {
+pub(super) fn bind_tcp(at: config::Tcp, beside: u16) -> Result<Tcp> {
     let bind = |address: SocketAddr| {
         let config = TcpConfig {
             listen: Some(address),
@@ -227,7 +227,7 @@ fn published(seed: &Seed, bound: SocketAddr, torrents: &[Made], slugs: Vec<Strin
             info_hash: hash.unwrap_or_default(),
             torrent: made.metainfo.to_torrent_bytes(),
             single: made.metainfo.is_single_file(),
-            storage: Arc::clone(&made.storage),
+            content: Content::Disk(Arc::clone(&made.storage)),
         }
     };
     Site {

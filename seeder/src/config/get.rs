@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use headwater_core::metainfo::Magnet;
 
-use super::{MAX_TRACKERS, at_most, check_url, scheme, tellable};
+use super::{MAX_TRACKERS, Tcp, at_most, check_url, scheme, tellable};
 use crate::cli::GetArgs;
 use crate::error::{Error, Result};
 
@@ -20,6 +20,8 @@ pub struct Get {
     pub given: Given,
     /// Where to.
     pub to: To,
+    /// Where players are served.
+    pub serve: Option<SocketAddr>,
     /// The one file of a folder, by its path or the end of it.
     pub file: Option<String>,
     /// Bytes.
@@ -28,6 +30,10 @@ pub struct Get {
     pub trackers: Vec<String>,
     /// UDP, if the person chose.
     pub webrtc: Option<SocketAddr>,
+    /// Whether ordinary BitTorrent is spoken, and where it listens, if the person chose.
+    pub tcp: Option<Option<Tcp>>,
+    /// Ordinary BitTorrent peers to be called.
+    pub peers: Vec<SocketAddr>,
     /// Bytes a second.
     pub upload_limit: Option<u64>,
     /// How long to bear it that nothing arrives.
@@ -52,6 +58,8 @@ pub enum Given {
 /// Where the bytes go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum To {
+    /// To players alone, as they ask.
+    Players,
     /// To whoever reads standard output, in order; no disk is touched.
     Stdout,
 }
@@ -69,21 +77,27 @@ impl Get {
                 args.window
             )));
         }
-        if args.out != Path::new("-") {
-            let words = "a torrent goes to standard output: -o -";
-            return Err(Error::Usage(words.to_owned()));
-        }
-        let to = To::Stdout;
+        let to = match args.out {
+            None => To::Players,
+            Some(out) if out == Path::new("-") => To::Stdout,
+            Some(_) => {
+                let words = "a torrent goes to standard output, -o -, or to players, --serve";
+                return Err(Error::Usage(words.to_owned()));
+            }
+        };
         let webrtc = args
             .webrtc
             .map(|address| SocketAddr::new(tellable(address.ip()), address.port()));
         Ok(Self {
             given: Given::new(&args.from)?,
             to,
+            serve: args.serve,
             file: args.file,
             window: args.window,
             trackers: args.trackers,
             webrtc,
+            tcp: (!args.no_tcp).then_some(args.tcp.map(Tcp::At)),
+            peers: args.peers,
             upload_limit: args.upload_limit,
             patience: args.timeout.map(Duration::from_secs),
             json: args.json,
@@ -114,10 +128,12 @@ impl Given {
     }
 }
 
-/// Where to listen for WebRTC when the person did not say: on this machine alone if all trackers
+/// Where to listen when the person did not say: on this machine alone if all trackers and peers
 /// are on it, else at the address that leads out.
-pub fn webrtc_for(trackers: &[String]) -> SocketAddr {
-    let all_local = !trackers.is_empty() && trackers.iter().all(|url| is_on_this_machine(url));
+pub fn webrtc_for(trackers: &[String], peers: &[SocketAddr]) -> SocketAddr {
+    let all_local = !(trackers.is_empty() && peers.is_empty())
+        && trackers.iter().all(|url| is_on_this_machine(url))
+        && peers.iter().all(|peer| peer.ip().is_loopback());
     let ip = if all_local {
         Ipv4Addr::LOCALHOST.into()
     } else {
@@ -174,7 +190,7 @@ mod tests {
     fn trackers_on_this_machine_keep_us_on_it() {
         let local = |urls: &[&str]| {
             let urls: Vec<String> = urls.iter().map(|url| (*url).to_owned()).collect();
-            webrtc_for(&urls).ip().is_loopback()
+            webrtc_for(&urls, &[]).ip().is_loopback()
         };
         assert!(local(&["ws://127.0.0.1:8080/announce", "ws://localhost/a"]));
         assert!(local(&["ws://[::1]:8080/announce"]));

@@ -1,27 +1,18 @@
-//! The seeded files over plain HTTP: an origin for players without WebRTC, and a web seed (BEP 19).
+//! A torrent's files over plain HTTP: an origin for players without WebRTC, and a web seed (BEP 19).
 //!
 //! A torrent's files are a stranger's: they are served so that nothing in them runs as part of
 //! this site.
 
-use std::io;
-use std::ops::Range;
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use futures_util::{StreamExt, stream};
 use headwater_core::layout::FileIndex;
 use tracing::warn;
 
-use super::Site;
 use super::range::{Asked, asked};
-use crate::storage::Storage;
-
-/// Bytes read and sent at a time.
-const STEP: u64 = 256 * 1024;
+use super::{Content, Site};
 
 /// What a browser may show by itself. All else is a download.
 const TYPES: [(&str, &str); 20] = [
@@ -54,10 +45,10 @@ pub(super) async fn serve(
     method: Method,
     request: HeaderMap,
 ) -> Response {
-    let Some((storage, file, tag)) = find(&site, &path) else {
+    let Some((content, file, tag)) = find(&site, &path) else {
         return (StatusCode::NOT_FOUND, "no such file here\n").into_response();
     };
-    let entry = storage.layout().entry(file);
+    let entry = content.layout().entry(file);
     let length = entry.length;
     let tag = format!("\"{tag}-{file}\"");
     let text = |name| {
@@ -65,6 +56,14 @@ pub(super) async fn serve(
             .get(name)
             .and_then(|value: &HeaderValue| value.to_str().ok())
     };
+    let known = text(header::IF_NONE_MATCH);
+    if known.is_some_and(|known| {
+        known
+            .split(',')
+            .any(|one| [tag.as_str(), "*"].contains(&one.trim()))
+    }) {
+        return (StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response();
+    }
     // A range of another version of the file is no use to anybody (RFC 9110 §13.1.5).
     let range =
         text(header::RANGE).filter(|_| text(header::IF_RANGE).is_none_or(|wanted| wanted == tag));
@@ -92,7 +91,7 @@ pub(super) async fn serve(
     if method == Method::HEAD || part.is_empty() {
         return (status, headers).into_response();
     }
-    match body(storage, file, part).await {
+    match content.body(file, part).await {
         Ok(body) => (status, headers, body).into_response(),
         Err(e) => {
             warn!("cannot serve /files/{path}: {e}");
@@ -116,31 +115,38 @@ pub(super) fn encode(component: &str) -> String {
     encoded
 }
 
-fn find<'a>(site: &'a Site, path: &str) -> Option<(Arc<Storage>, FileIndex, &'a str)> {
+fn find<'a>(site: &'a Site, path: &str) -> Option<(&'a Content, FileIndex, &'a str)> {
     let (slug, rest) = path.split_once('/').unwrap_or((path, ""));
     let published = site
         .torrents
         .iter()
         .find(|published| published.slug == slug)?;
-    let mut files = published.storage.layout().content_files();
+    let mut files = published.content.layout().content_files();
     let (file, _) = if published.single {
         files.next().filter(|_| rest.is_empty())?
     } else {
         files.find(|(_, entry)| entry.path.iter().map(String::as_str).eq(rest.split('/')))?
     };
-    Some((Arc::clone(&published.storage), file, &published.info_hash))
+    Some((&published.content, file, &published.info_hash))
+}
+
+/// Whether a player would know what to do with a file of this name.
+pub(super) fn is_playable(name: &str) -> bool {
+    type_of(name).is_some_and(|kind| kind.starts_with("video/") || kind.starts_with("audio/"))
+}
+
+fn type_of(name: &str) -> Option<&'static str> {
+    let extension = name.rsplit_once('.')?.1.to_ascii_lowercase();
+    let known = TYPES.iter().find(|(known, _)| *known == extension);
+    known.map(|(_, kind)| *kind)
 }
 
 fn headers_for(name: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    let extension = name
-        .rsplit_once('.')
-        .map_or("", |(_, extension)| extension)
-        .to_ascii_lowercase();
-    let shown = TYPES.iter().find(|(known, _)| *known == extension);
+    let shown = type_of(name);
     let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
     match shown {
-        Some((_, content_type)) => set(header::CONTENT_TYPE, content_type),
+        Some(content_type) => set(header::CONTENT_TYPE, content_type),
         None => {
             set(header::CONTENT_DISPOSITION, "attachment");
             set(header::CONTENT_TYPE, "application/octet-stream")
@@ -158,30 +164,6 @@ fn headers_for(name: &str) -> HeaderMap {
         HeaderValue::from_static("same-origin"),
     );
     headers
-}
-
-/// Reads as fast as the client takes, one step ahead at most; the first step now, while an error can still be said.
-async fn body(storage: Arc<Storage>, file: FileIndex, part: Range<u64>) -> io::Result<Body> {
-    let first = step(&storage, file, part.clone()).await?;
-    let at = part.start + first.len() as u64;
-    let rest = stream::try_unfold((storage, at), move |(storage, at)| async move {
-        if at >= part.end {
-            return Ok(None);
-        }
-        let bytes = step(&storage, file, at..part.end).await?;
-        let next = at + bytes.len() as u64;
-        Ok::<_, io::Error>(Some((bytes, (storage, next))))
-    });
-    Ok(Body::from_stream(
-        stream::once(std::future::ready(Ok(first))).chain(rest),
-    ))
-}
-
-async fn step(storage: &Arc<Storage>, file: FileIndex, part: Range<u64>) -> io::Result<Bytes> {
-    let storage = Arc::clone(storage);
-    let end = part.end.min(part.start + STEP);
-    let read = tokio::task::spawn_blocking(move || storage.read_file(file, part.start..end));
-    Ok(Bytes::from(read.await.map_err(io::Error::other)??))
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@
 //! Slow and greedy clients are cut off here; who may talk to the tracker is the tracker's own affair.
 
 mod assets;
+mod content;
 pub mod fetch;
 mod files;
+mod player;
 mod range;
 
 use std::convert::Infallible;
@@ -29,8 +31,8 @@ use tokio::sync::Semaphore;
 use tracing::{debug, warn};
 
 pub use assets::{missing_parts, page_is_built};
-
-use crate::storage::Storage;
+pub use content::{Content, Swarmed};
+pub use player::{PLAYLIST, paths};
 
 /// Most bytes of a request's head.
 const MAX_HEAD: usize = 16 * 1024;
@@ -57,7 +59,7 @@ impl Default for Limits {
     }
 }
 
-/// A seeded torrent as HTTP serves it.
+/// A torrent as HTTP serves it.
 #[derive(Debug)]
 pub struct Published {
     /// Its name in URLs; no two are alike.
@@ -71,7 +73,7 @@ pub struct Published {
     /// Whether it is one file rather than a folder.
     pub single: bool,
     /// Where its bytes are.
-    pub storage: Arc<Storage>,
+    pub content: Content,
 }
 
 /// What is served.

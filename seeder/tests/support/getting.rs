@@ -57,6 +57,17 @@ impl Getter {
         Self { child }
     }
 
+    /// The first JSON line of this event; those before it are passed over, those after it dropped.
+    pub fn says(&mut self, event: &str) -> Value {
+        let out = self.child.stdout.take().expect("its output");
+        let mut lines = BufReader::new(out)
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(&line.expect("UTF-8")).expect("JSON"));
+        let found = lines.find(|line| line["event"] == event);
+        std::thread::spawn(move || lines.for_each(drop));
+        found.expect("such a line")
+    }
+
     /// Bytes it had the system write to a disk.
     pub fn written_to_disk(&self) -> u64 {
         self.number("io", "write_bytes:")

@@ -67,6 +67,14 @@ impl Lead {
         }
     }
 
+    /// Peers to call, as `host:port`.
+    pub fn peers(&self) -> &[String] {
+        match self {
+            Self::Magnet(magnet) => &magnet.peers,
+            Self::Metainfo(_) => &[],
+        }
+    }
+
     /// As the swarm takes it.
     pub fn into_source(self) -> Source {
         match self {

@@ -10,10 +10,11 @@ use headwater_core::swarm::{Event, Stats};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use super::serving::Urls;
 use crate::config::{Get, To};
 use crate::engine::Handle;
 use crate::error::{Error, Result};
-use crate::report::print_json;
+use crate::report::{print_json, print_line};
 
 /// Time between two looks at the figures.
 const LOOK: Duration = Duration::from_secs(1);
@@ -51,6 +52,12 @@ enum Line<'a> {
         window_used: u64,
         window_peak: u64,
     },
+    /// Players are served.
+    Serving {
+        url: &'a str,
+        playlist: &'a str,
+        files: Vec<ServedLine<'a>>,
+    },
     /// What happened in the swarm.
     Swarm { what: &'a Event },
     /// All that was asked for is there.
@@ -62,6 +69,13 @@ enum Line<'a> {
 struct FileLine {
     path: String,
     length: u64,
+}
+
+/// A file for players.
+#[derive(Debug, Serialize)]
+struct ServedLine<'a> {
+    path: &'a str,
+    url: &'a str,
 }
 
 /// How far we are; the work counts, the teller tells.
@@ -121,6 +135,25 @@ impl Teller {
                     length: entry(file).length,
                 })
                 .collect(),
+        });
+    }
+
+    /// Players are served from now on.
+    pub fn serving(&self, urls: &Urls) {
+        if !self.json {
+            self.bar
+                .set_style(style("{spinner} {prefix}: {msg} (Ctrl-C ends it)"));
+            self.bar
+                .suspend(|| print_line(&format!("Open  {}", urls.url)));
+        }
+        let served = urls
+            .files
+            .iter()
+            .map(|(path, url)| ServedLine { path, url });
+        self.line(&Line::Serving {
+            url: &urls.url,
+            playlist: &urls.playlist,
+            files: served.collect(),
         });
     }
 
