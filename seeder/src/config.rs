@@ -256,6 +256,11 @@ pub fn is_websocket(tracker: &str) -> bool {
     scheme(tracker).is_some_and(|scheme| ["ws", "wss"].contains(&scheme.as_str()))
 }
 
+/// Whether ordinary BitTorrent clients are met at this tracker.
+pub fn is_http(tracker: &str) -> bool {
+    scheme(tracker).is_some_and(|scheme| ["http", "https"].contains(&scheme.as_str()))
+}
+
 /// The site at an address we are bound to.
 pub fn site_of(bound: SocketAddr) -> String {
     format!(

@@ -2,8 +2,9 @@
 //!
 //! The binary parses ([`cli`]), decides ([`config`]), does ([`commands`]). What it does it with is
 //! here too, for tests and tools: files on disk ([`source`], [`hashing`], [`storage`],
-//! [`chunks`]), the network ([`http`], [`sockets`], [`tcp`], [`tracker`], [`webrtc`]) and the core's driver ([`engine`]).
+//! [`chunks`]), the network ([`announcing`], [`http`], [`sockets`], [`tcp`], [`tracker`], [`webrtc`]) and the core's driver ([`engine`]).
 
+pub mod announcing;
 pub mod bucket;
 pub mod chunks;
 pub mod cli;

@@ -136,6 +136,11 @@ impl Swarm {
         self.hashes
     }
 
+    /// How we call ourselves.
+    pub const fn peer_id(&self) -> PeerId {
+        self.config.peer_id
+    }
+
     /// Something happened at `now`, which never goes back.
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
         debug_assert!(now >= self.now, "time went back");

@@ -10,12 +10,13 @@ use headwater_core::metainfo::Metainfo;
 use headwater_core::rng::Rng;
 use headwater_core::swarm::{self, Swarm};
 use headwater_core::tracker::client::{self, Client, ClientConfig};
+use headwater_core::tracker::http::{HttpClient, HttpConfig};
 use tokio::runtime::{Builder, Runtime};
 use tracing::warn;
 
 use super::inspect::magnet_of;
 use super::track;
-use crate::config::{self, Seed, is_websocket, site_of, tracker_of};
+use crate::config::{self, Seed, is_http, is_websocket, site_of, tracker_of};
 use crate::engine::{Engine, Torrent, key_space, since};
 use crate::error::{Error, Result};
 use crate::http::{self, Content, Published, Site, torrent_path};
@@ -78,11 +79,16 @@ pub fn run(seed: &Seed) -> Result<()> {
         .then(|| (tracker_of(&site), tracker_of(&site_of(bound))));
     main.block_on(async {
         let started = Instant::now();
+        let port = tcp_at.map_or(0, |address| address.port());
         let driven = drive(started, torrents, local_tracker)?;
+        let http = driven
+            .iter()
+            .map(|torrent| http_client(started, torrent, port))
+            .collect::<Result<Vec<_>>>()?;
         let count = driven.len();
         let mut engine = Engine::new(started, endpoint, driven, seed.upload_limit);
         if let Some(tcp) = tcp {
-            engine = engine.with_tcp(tcp);
+            engine = engine.with_tcp(tcp).with_http_trackers(http);
         }
         for torrent in 0..count {
             for peer in &seed.peers {
@@ -290,6 +296,21 @@ fn drive(
         }
     };
     Ok(made.into_iter().enumerate().map(torrent).collect())
+}
+
+/// What tells HTTP trackers of a torrent that is complete, and where we take calls for it.
+fn http_client(started: Instant, torrent: &Torrent, port: u16) -> Result<HttpClient> {
+    let trackers = torrent.swarm.metainfo().map(Metainfo::trackers);
+    let all = trackers.unwrap_or_default().iter();
+    let config = HttpConfig {
+        peer_id: torrent.swarm.peer_id(),
+        hashes: torrent.swarm.info_hashes(),
+        trackers: all.filter(|url| is_http(url)).cloned().collect(),
+        port,
+        left: Some(0),
+        seed: luck()?.next_u64(),
+    };
+    Ok(HttpClient::new(config, since(started)))
 }
 
 pub(super) fn luck() -> Result<Rng> {

@@ -3,6 +3,7 @@
 //! One task owns it all; nothing in it waits for a disk or a lock. It decides nothing about the
 //! protocol: what to send to whom is the core's affair.
 
+mod announces;
 mod files;
 mod readers;
 mod tcp;
@@ -31,6 +32,7 @@ use crate::sockets::{SocketEvent, SocketKey, Sockets};
 use crate::storage::Storage;
 use crate::webrtc::{Endpoint, EndpointEvent};
 
+use announces::HttpTrackers;
 use readers::{Command, Readers};
 pub use readers::{Handle, Reader};
 use tcp::Calls;
@@ -67,6 +69,7 @@ pub struct Engine {
     started: std::time::Instant,
     endpoint: Endpoint,
     calls: Option<Calls>,
+    http: HttpTrackers,
     torrents: Vec<Torrent>,
     chunks: Chunks,
     reads: mpsc::UnboundedReceiver<Read>,
@@ -129,6 +132,7 @@ impl Engine {
             started,
             endpoint,
             calls: None,
+            http: HttpTrackers::new(),
             torrents,
             chunks,
             reads,
@@ -171,6 +175,7 @@ impl Engine {
                 Some(hashed) = self.hashes.recv() => self.finish_leaves(hashed),
                 Some(files) = self.changes.recv() => self.withdraw(&files),
                 Some(command) = self.commands.recv() => self.obey(command),
+                Some(answered) = self.http.answered() => self.on_answer(answered),
                 Some((key, event)) = self.socket_events.recv() => self.on_socket(key, event),
                 _ = ticks.tick() => {
                     tell(self.figures());
@@ -214,6 +219,7 @@ impl Engine {
                 self.on_endpoint(now, event);
             }
             busy |= self.drain_tcp(now);
+            busy |= self.drain_announces();
             for torrent in 0..self.torrents.len() {
                 busy |= self.drain_swarm(now, torrent);
                 busy |= self.drain_tracker(now, torrent);
@@ -353,6 +359,7 @@ impl Engine {
                 torrent.tracker.handle_input(now, client::Input::TimedOut);
             }
         }
+        self.http.time_out(now);
         self.refill(now);
     }
 
@@ -368,7 +375,11 @@ impl Engine {
             .filter(|_| !self.open.is_empty())
             .map(Bucket::refill_at);
         let calls = self.calls.as_ref().and_then(Calls::poll_timeout);
-        let next = timers.chain(refill).chain(calls).min();
+        let next = timers
+            .chain(refill)
+            .chain(calls)
+            .chain(self.http.poll_timeout())
+            .min();
         let at = next.map_or(std::time::Instant::now() + IDLE, |at| {
             self.started + std::time::Duration::from_micros(at.as_micros())
         });
@@ -380,6 +391,7 @@ impl Engine {
         for torrent in &mut self.torrents {
             torrent.tracker.handle_input(now, client::Input::Stopped);
         }
+        self.http.stop(now);
         self.settle();
         for peer in std::mem::take(&mut self.open) {
             self.hang_up(peer);
@@ -391,6 +403,6 @@ impl Engine {
                 while endpoint.poll_event().is_some() {}
             }
         });
-        let _ = tokio::join!(flush, self.sockets.finish());
+        let _ = tokio::join!(flush, self.sockets.finish(), self.http.announces.finish());
     }
 }

@@ -3,7 +3,7 @@
 use headwater_core::ids::PeerKey;
 use headwater_core::swarm;
 use headwater_core::time::Instant;
-use headwater_core::tracker::client;
+use headwater_core::tracker::{client, http};
 use tracing::{debug, warn};
 
 use super::Engine;
@@ -78,7 +78,7 @@ impl Engine {
     }
 
     /// A tracker in trouble is told of once, and once more when it is well.
-    fn on_tracker_event(&mut self, number: TorrentNumber, event: &client::Event) {
+    pub(super) fn on_tracker_event(&mut self, number: TorrentNumber, event: &client::Event) {
         match event {
             client::Event::Lost { url, message } => {
                 if self.troubled.insert((number, url.clone())) {
@@ -119,14 +119,22 @@ impl Engine {
 
     pub(super) fn tell_progress(&mut self) {
         let now = self.now();
-        for torrent in &mut self.torrents {
+        for (number, torrent) in self.torrents.iter_mut().enumerate() {
             let stats = torrent.swarm.stats(now);
+            let (uploaded, downloaded) = (stats.sent, stats.received);
+            let left = torrent.storage.is_some().then_some(0);
             let progress = client::Input::Progress {
-                uploaded: stats.sent,
-                downloaded: stats.received,
-                left: torrent.storage.is_some().then_some(0),
+                uploaded,
+                downloaded,
+                left,
             };
             torrent.tracker.handle_input(now, progress);
+            let progress = http::Input::Progress {
+                uploaded,
+                downloaded,
+                left,
+            };
+            self.http.tell(now, number, progress);
         }
     }
 }
