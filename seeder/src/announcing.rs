@@ -9,20 +9,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_core::tracker::http::{AnnounceKey, MAX_ANSWER, Reach};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::client::conn::http1;
-use hyper::{Request, Response, Uri, body::Incoming, header};
-use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use http_body_util::{BodyExt, Limited};
+use hyper::Uri;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 
 use crate::chunks::TorrentNumber;
+use crate::http::fetch::{ask, redirected};
 
 /// A tracker that takes longer is down.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -86,15 +80,8 @@ async fn fetch(url: &str) -> Result<(IpAddr, Bytes), String> {
         let (from, response) = ask(&at, nearest).await?;
         nearest = Reach::of(from);
         let status = response.status();
-        if let (true, Some(to)) = (
-            status.is_redirection(),
-            response.headers().get(header::LOCATION),
-        ) {
-            at = to
-                .to_str()
-                .ok()
-                .and_then(|to| to.parse().ok())
-                .ok_or("it redirects to nowhere")?;
+        if status.is_redirection() {
+            at = redirected(&at, &response)?;
             continue;
         }
         // Some say why not in the body of an error.
@@ -107,88 +94,6 @@ async fn fetch(url: &str) -> Result<(IpAddr, Bytes), String> {
         };
     }
     Err(format!("it redirects more than {MAX_REDIRECTS} times"))
-}
-
-/// Asks at an address that is no nearer than `nearest`; who answered, and what.
-async fn ask(at: &Uri, nearest: Option<Reach>) -> Result<(IpAddr, Response<Incoming>), String> {
-    let host = at.host().ok_or("it has no address")?;
-    let is_secure = match at.scheme_str() {
-        Some("http") => false,
-        Some("https") => true,
-        _ => return Err("it is neither http nor https".to_owned()),
-    };
-    let port = at.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
-    // In addresses, IPv6 ones stand in brackets.
-    let name = host.trim_start_matches('[').trim_end_matches(']');
-    let (stream, ip) = connect(name, port, nearest).await?;
-    let request = Request::get(at.path_and_query().map_or("/", |path| path.as_str()))
-        .header(header::HOST, at.authority().map_or(host, |a| a.as_str()))
-        .header(
-            header::USER_AGENT,
-            concat!("headwater/", env!("CARGO_PKG_VERSION")),
-        )
-        .header(header::CONNECTION, "close")
-        .body(Empty::new())
-        .map_err(|e| e.to_string())?;
-    let response = if is_secure {
-        send(encrypted(stream, name).await?, request).await
-    } else {
-        send(stream, request).await
-    };
-    Ok((ip, response?))
-}
-
-async fn connect(
-    name: &str,
-    port: u16,
-    nearest: Option<Reach>,
-) -> Result<(TcpStream, IpAddr), String> {
-    let addresses = tokio::net::lookup_host((name, port)).await;
-    let mut why = "its name leads nowhere we may go".to_owned();
-    for address in addresses.map_err(|e| e.to_string())? {
-        let reach = Reach::of(address.ip());
-        if nearest.is_some() && reach < nearest {
-            continue;
-        }
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok((stream, address.ip())),
-            Err(e) => why = e.to_string(),
-        }
-    }
-    Err(why)
-}
-
-async fn encrypted(
-    stream: TcpStream,
-    name: &str,
-) -> Result<tokio_rustls::client::TlsStream<TcpStream>, String> {
-    let roots = RootCertStore {
-        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-    };
-    let config = ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let name = ServerName::try_from(name.to_owned()).map_err(|e| e.to_string())?;
-    let connector = TlsConnector::from(Arc::new(config));
-    connector
-        .connect(name, stream)
-        .await
-        .map_err(|e| e.to_string())
-}
-
-async fn send(
-    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    request: Request<Empty<Bytes>>,
-) -> Result<Response<Incoming>, String> {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|e| e.to_string())?;
-    // It ends with the response's body, or when nobody wants that.
-    tokio::spawn(connection);
-    sender
-        .send_request(request)
-        .await
-        .map_err(|e| e.to_string())
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub struct GetArgs {
     #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "64MiB")]
     pub window: u64,
 
-    /// Ask this tracker too (ws:// or wss://; repeatable)
+    /// Ask this tracker too (ws://, wss://, http:// or https://; repeatable)
     #[arg(long = "tracker", value_name = "URL")]
     pub trackers: Vec<String>,
 

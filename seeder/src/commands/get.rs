@@ -14,8 +14,8 @@ use headwater_core::swarm::{self, Swarm};
 use headwater_core::tracker::client::{Client, ClientConfig};
 use tokio::runtime::Builder;
 
-use super::seed::{bind_tcp, bind_webrtc, luck, peer_id, runtime, stopped};
-use crate::config::{self, Get, To, is_websocket, webrtc_for};
+use super::seed::{bind_tcp, bind_webrtc, http_client, luck, peer_id, runtime, stopped};
+use crate::config::{self, Get, To, is_http, is_websocket, webrtc_for};
 use crate::engine::{Engine, Handle, Torrent, key_space, since};
 use crate::error::{Error, Result};
 use given::Lead;
@@ -58,11 +58,21 @@ async fn join(get: &Get, server: Option<&mut Server>) -> Result<()> {
     let endpoint = bind_webrtc(get.webrtc.unwrap_or_else(|| webrtc_for(&trackers, &peers)))?;
     let webrtc = endpoint.local_addr();
     let started = Instant::now();
-    let torrent = torrent(get, lead, trackers, started)?;
+    let (http, websocket) = trackers.into_iter().partition(|url| is_http(url));
+    let torrent = torrent(get, lead, websocket, started)?;
+    let client = |port| http_client(started, &torrent, http, port, None);
+    let (tcp, clients) = match get.tcp {
+        Some(at) => {
+            let at = at.unwrap_or(config::Tcp::Beside(webrtc.ip()));
+            let tcp = bind_tcp(at, webrtc.port())?;
+            let port = tcp.local_addr().map_or(0, |address| address.port());
+            (Some(tcp), vec![client(port)?])
+        }
+        None => (None, Vec::new()),
+    };
     let mut engine = Engine::new(started, endpoint, vec![torrent], get.upload_limit);
-    if let Some(at) = get.tcp {
-        let at = at.unwrap_or(config::Tcp::Beside(webrtc.ip()));
-        engine = engine.with_tcp(bind_tcp(at, webrtc.port())?);
+    if let Some(tcp) = tcp {
+        engine = engine.with_tcp(tcp).with_http_trackers(clients);
     }
     for peer in peers {
         engine.heard_of(0, peer);
@@ -95,14 +105,15 @@ fn peers(get: &Get, lead: &Lead) -> Vec<SocketAddr> {
 /// Those the person named, then those the torrent brings.
 fn trackers(get: &Get, lead: &Lead, needed: bool) -> Result<Vec<String>> {
     let mut trackers = get.trackers.clone();
-    for tracker in lead.trackers().iter().filter(|url| is_websocket(url)) {
+    let usable = |url: &&String| is_websocket(url) || get.tcp.is_some() && is_http(url);
+    for tracker in lead.trackers().iter().filter(usable) {
         if !trackers.contains(tracker) {
             trackers.push(tracker.clone());
         }
     }
     if trackers.is_empty() && needed {
         return Err(Error::Usage(
-            "this torrent names no WebSocket tracker (ws:// or wss://) to ask for peers; name one with --tracker, or a peer with --peer"
+            "this torrent names no tracker to ask for peers (ws://, wss://, http:// or https://); name one with --tracker, or a peer with --peer"
                 .to_owned(),
         ));
     }

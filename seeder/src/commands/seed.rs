@@ -81,10 +81,13 @@ pub fn run(seed: &Seed) -> Result<()> {
         let started = Instant::now();
         let port = tcp_at.map_or(0, |address| address.port());
         let driven = drive(started, torrents, local_tracker)?;
-        let http = driven
-            .iter()
-            .map(|torrent| http_client(started, torrent, port))
-            .collect::<Result<Vec<_>>>()?;
+        let http = driven.iter().map(|torrent| {
+            let trackers = torrent.swarm.metainfo().map(Metainfo::trackers);
+            let all = trackers.unwrap_or_default().iter();
+            let http = all.filter(|url| is_http(url)).cloned().collect();
+            http_client(started, torrent, http, port, Some(0))
+        });
+        let http = http.collect::<Result<Vec<_>>>()?;
         let count = driven.len();
         let mut engine = Engine::new(started, endpoint, driven, seed.upload_limit);
         if let Some(tcp) = tcp {
@@ -298,16 +301,20 @@ fn drive(
     Ok(made.into_iter().enumerate().map(torrent).collect())
 }
 
-/// What tells HTTP trackers of a torrent that is complete, and where we take calls for it.
-fn http_client(started: Instant, torrent: &Torrent, port: u16) -> Result<HttpClient> {
-    let trackers = torrent.swarm.metainfo().map(Metainfo::trackers);
-    let all = trackers.unwrap_or_default().iter();
+/// What announces a torrent to HTTP trackers, and there says where we take calls for it.
+pub(super) fn http_client(
+    started: Instant,
+    torrent: &Torrent,
+    trackers: Vec<String>,
+    port: u16,
+    left: Option<u64>,
+) -> Result<HttpClient> {
     let config = HttpConfig {
         peer_id: torrent.swarm.peer_id(),
         hashes: torrent.swarm.info_hashes(),
-        trackers: all.filter(|url| is_http(url)).cloned().collect(),
+        trackers,
         port,
-        left: Some(0),
+        left,
         seed: luck()?.next_u64(),
     };
     Ok(HttpClient::new(config, since(started)))

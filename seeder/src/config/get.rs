@@ -68,7 +68,7 @@ impl Get {
     /// Checks the flags.
     pub fn new(args: GetArgs) -> Result<Self> {
         for tracker in &args.trackers {
-            check_url(tracker, &["ws", "wss"], "a tracker to ask")?;
+            check_url(tracker, &["ws", "wss", "http", "https"], "a tracker to ask")?;
         }
         at_most(args.trackers.len(), MAX_TRACKERS, "trackers")?;
         if args.window < MIN_WINDOW {

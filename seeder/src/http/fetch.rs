@@ -4,10 +4,12 @@
 //! checks of their own.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use headwater_core::tracker::http::Reach;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper::header;
@@ -16,7 +18,7 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -38,7 +40,7 @@ async fn follow(url: &str, most: usize) -> Result<Bytes, String> {
     let url = url.split('#').next().unwrap_or_default();
     let mut at: Uri = url.parse().map_err(|e| format!("{url}: {e}"))?;
     for _ in 0..=MAX_REDIRECTS {
-        let response = ask(&at).await?;
+        let (_, response) = ask(&at, None).await?;
         let status = response.status();
         if status.is_redirection() {
             at = redirected(&at, &response)?;
@@ -55,15 +57,19 @@ async fn follow(url: &str, most: usize) -> Result<Bytes, String> {
     Err(format!("more than {MAX_REDIRECTS} redirects"))
 }
 
-async fn ask(at: &Uri) -> Result<Response<Incoming>, String> {
+/// Asks at an address that is no nearer than `nearest`; who answered, and what.
+pub(crate) async fn ask(
+    at: &Uri,
+    nearest: Option<Reach>,
+) -> Result<(IpAddr, Response<Incoming>), String> {
     let host = at.host().ok_or("an address without a host")?;
     let secure = at.scheme_str() == Some("https");
     let port = at.port_u16().unwrap_or(if secure { 443 } else { 80 });
     // In addresses, IPv6 ones stand in brackets.
     let name = host.trim_start_matches('[').trim_end_matches(']');
-    let stream = TcpStream::connect((name, port))
+    let (stream, ip) = connect(name, port, nearest)
         .await
-        .map_err(|e| format!("{host} cannot be reached: {e}"))?;
+        .map_err(|why| format!("{host} cannot be reached: {why}"))?;
     let request = Request::get(at.path_and_query().map_or("/", |path| path.as_str()))
         .header(header::HOST, at.authority().map_or(host, |a| a.as_str()))
         .header(
@@ -72,12 +78,32 @@ async fn ask(at: &Uri) -> Result<Response<Incoming>, String> {
         )
         .body(Empty::new())
         .map_err(|e| e.to_string())?;
-    if secure {
+    let response = if secure {
         let stream = encrypted(stream, name).await.map_err(|e| e.to_string())?;
         send(stream, request).await
     } else {
         send(stream, request).await
+    };
+    Ok((ip, response?))
+}
+
+async fn connect(
+    name: &str,
+    port: u16,
+    nearest: Option<Reach>,
+) -> Result<(TcpStream, IpAddr), String> {
+    let addresses = lookup_host((name, port)).await.map_err(|e| e.to_string())?;
+    let mut why = "its name leads nowhere we may go".to_owned();
+    for address in addresses {
+        if nearest.is_some() && Reach::of(address.ip()) < nearest {
+            continue;
+        }
+        match TcpStream::connect(address).await {
+            Ok(stream) => return Ok((stream, address.ip())),
+            Err(e) => why = e.to_string(),
+        }
     }
+    Err(why)
 }
 
 async fn encrypted(
@@ -114,7 +140,7 @@ async fn send(
 }
 
 /// Where a redirect leads: never from https to http.
-fn redirected(from: &Uri, response: &Response<Incoming>) -> Result<Uri, String> {
+pub(crate) fn redirected(from: &Uri, response: &Response<Incoming>) -> Result<Uri, String> {
     let location = response.headers().get(header::LOCATION);
     let location = location
         .and_then(|value| value.to_str().ok())
