@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use headwater_core::layout::{Block, Layout, PieceIndex};
 use headwater_core::metainfo::Metainfo;
-use headwater_core::metainfo::create::{Contents, Options, Plan, Source, Version};
+use headwater_core::metainfo::create::{Contents, Options, PieceHashes, Plan, Source, Version};
 use headwater_core::rng::Rng;
 
 /// A torrent and its bytes.
@@ -24,6 +24,32 @@ impl Film {
     /// A folder of files of noise.
     pub fn folder(version: Version, piece_length: u32, files: &[(&str, usize)]) -> Self {
         Self::new(version, piece_length, files, false)
+    }
+
+    /// One file of `pieces` pieces of zeros, whose pieces need not be hashed one by one.
+    pub fn zeros(version: Version, piece_length: u32, pieces: u32) -> Self {
+        let length = u64::from(piece_length) * u64::from(pieces);
+        let source = Source {
+            path: vec!["film.mp4".into()],
+            length,
+            ..Source::default()
+        };
+        let options = Options {
+            version,
+            piece_length: Some(piece_length),
+            ..Options::default()
+        };
+        let plan = Plan::new("film", Contents::File(source), options).expect("a sound plan");
+        let zeros = vec![0; piece_length as usize];
+        let first = plan.layout().piece(0).expect("a piece");
+        let hash = plan.hash(first, &zeros).expect("a whole piece");
+        let hashes = plan.layout().pieces();
+        let metainfo = plan.finish(hashes.map(|piece| PieceHashes { piece, ..hash }));
+        Self {
+            metainfo: metainfo.expect("a whole torrent"),
+            // Nobody writes these pages, so they cost nothing.
+            files: vec![Bytes::from(vec![0; length as usize])],
+        }
     }
 
     fn new(version: Version, piece_length: u32, files: &[(&str, usize)], single: bool) -> Self {

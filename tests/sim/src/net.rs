@@ -207,6 +207,11 @@ impl Sim {
         &mut self.nodes[id.0]
     }
 
+    /// Whether a node left.
+    pub fn is_gone(&self, id: NodeId) -> bool {
+        self.hosts[id.0].gone
+    }
+
     /// A node's link.
     pub fn link(&self, id: NodeId) -> Link {
         self.hosts[id.0].link

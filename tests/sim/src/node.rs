@@ -31,10 +31,15 @@ pub struct Watch {
     pub first_byte: Option<Instant>,
     /// When the last came.
     pub ended: Option<Instant>,
+    /// When it had a mebibyte.
+    pub first_mebibyte: Option<Instant>,
+    /// The longest it waited between one delivery and the next.
+    pub longest_wait: Duration,
     /// The film as a player sees it, if it is one that reads.
     pub playing: Option<Playing>,
     /// The least delay after opening with which reading at the simulation's steady rate never stands.
     pub steady_after: Duration,
+    last_came: Instant,
     pub(crate) start: u64,
     pub(crate) next: u64,
     pub(crate) end: u64,
@@ -60,6 +65,9 @@ impl Watch {
             opened: now,
             first_byte: None,
             ended: None,
+            first_mebibyte: None,
+            longest_wait: Duration::ZERO,
+            last_came: now,
             playing: player.map(|player| Playing::new(player, now)),
             steady_after: Duration::ZERO,
             start,
@@ -97,7 +105,14 @@ impl Watch {
     pub(crate) fn came(&mut self, now: Instant, bytes: &[u8], steady: u64, keep: bool) {
         let before = self.had();
         self.next += bytes.len() as u64;
+        if self.first_byte.is_some() {
+            self.longest_wait = self.longest_wait.max(now.since(self.last_came));
+        }
         self.first_byte.get_or_insert(now);
+        self.last_came = now;
+        if self.had() >= 1 << 20 {
+            self.first_mebibyte.get_or_insert(now);
+        }
         self.pending = false;
         if keep {
             self.bytes.extend_from_slice(bytes);

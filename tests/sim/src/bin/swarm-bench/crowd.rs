@@ -15,7 +15,7 @@ pub(crate) const PIECE: u32 = 256 * 1024;
 /// Bytes a second of a viewer's uplink.
 pub(crate) const UP: u64 = 1_250_000;
 /// Offers in a page's announce.
-const OFFERS: usize = 5;
+pub(crate) const OFFERS: usize = 5;
 /// Within this they all come.
 const RUSH: Duration = Duration::from_millis(500);
 

@@ -3,14 +3,25 @@
 //! By itself it prints a table: `swarm-bench [--case NAME]... [--seeds N] [--list]`. With `--lines`
 //! it prints one measurement a line for xtask.
 
+mod cost;
 mod crowd;
+mod formula;
+mod offload;
 mod sheet;
+mod slow;
 
 use sheet::{Case, Sheet};
 
 /// All cases, in the order of the table.
 fn cases() -> Vec<Case> {
-    crowd::cases()
+    let cases = [
+        crowd::cases(),
+        offload::cases(),
+        slow::cases(),
+        formula::cases(),
+        cost::cases(),
+    ];
+    cases.into_iter().flatten().collect()
 }
 
 fn main() {
@@ -30,6 +41,7 @@ fn main() {
             "--seeds" => sheet.seeds = value().parse().expect("a number of seeds"),
             "--first" => sheet.first = value().parse().expect("a seed"),
             "--lines" => sheet.lines = true,
+            "--svg" => formula::draw_to(value()),
             "--list" => {
                 for case in cases() {
                     println!("{:<24} {}", case.name, case.about);

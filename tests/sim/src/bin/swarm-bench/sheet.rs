@@ -59,6 +59,13 @@ impl Figure {
         self.aim = aim.into();
         self
     }
+
+    /// Which row of its case it belongs to.
+    #[must_use]
+    pub fn of(mut self, row: impl Into<String>) -> Self {
+        self.of = row.into();
+        self
+    }
 }
 
 /// How to run and print.
