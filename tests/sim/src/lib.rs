@@ -4,6 +4,7 @@
 //! jitter and finite send buffers, storage, a tracker, and people who watch. Nothing here sleeps,
 //! and one seed replays everything.
 
+mod evil;
 mod film;
 mod link;
 mod net;
@@ -12,6 +13,7 @@ mod play;
 mod report;
 mod tracker;
 
+pub use evil::{Evil, Line};
 pub use film::Film;
 pub use link::{Halt, Link};
 pub use net::Sim;

@@ -77,6 +77,8 @@ pub(crate) struct Host {
     pub sent: u64,
     pub halt: Option<(u64, Halt)>,
     pub gone: bool,
+    /// Whether it reads nothing of what it is sent.
+    pub deaf: bool,
     ready: VecDeque<PeerKey>,
     serving: Option<(PeerKey, usize)>,
     down_free: Instant,
@@ -91,6 +93,7 @@ impl Host {
             sent: 0,
             halt: None,
             gone: false,
+            deaf: false,
             ready: VecDeque::new(),
             serving: None,
             down_free: Instant::START,

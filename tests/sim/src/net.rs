@@ -1,7 +1,7 @@
 //! The network: nodes, connections, and the one loop that drives them.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use headwater_core::rng::Rng;
 use headwater_core::swarm::{Config, Event, Input, Output, Source, Swarm};
 use headwater_core::time::{Duration, Instant};
 
+use crate::evil::{Evil, Stranger, TICK};
 use crate::link::{Host, Wire};
 use crate::node::Thirst;
 use crate::tracker::Tracker;
@@ -77,6 +78,7 @@ struct Copies {
 pub struct Sim {
     nodes: Vec<Node>,
     hosts: Vec<Host>,
+    strangers: BTreeMap<NodeId, Stranger>,
     /// By their sender's peer key.
     wires: Vec<Option<Wire>>,
     queue: BinaryHeap<Reverse<Scheduled>>,
@@ -98,6 +100,7 @@ impl Sim {
         Self {
             nodes: Vec::new(),
             hosts: Vec::new(),
+            strangers: BTreeMap::new(),
             wires: Vec::new(),
             queue: BinaryHeap::new(),
             order: 0,
@@ -177,6 +180,19 @@ impl Sim {
     pub fn viewer_by_magnet(&mut self, film: &Film, link: Link) -> NodeId {
         let magnet = Magnet::new(film.metainfo.info_hashes());
         self.add(Source::Magnet(Box::new(magnet)), None, link, |_| {})
+    }
+
+    /// Adds a peer that says whatever it likes.
+    pub fn stranger(&mut self, film: &Film, link: Link, mind: impl Evil + 'static) -> NodeId {
+        // Its own swarm is never told anything.
+        let id = self.viewer(film, link);
+        self.strangers.insert(id, Stranger::new(Box::new(mind)));
+        id
+    }
+
+    /// A node reads nothing any more of what it is sent.
+    pub fn go_deaf(&mut self, id: NodeId) {
+        self.hosts[id.0].deaf = true;
     }
 
     fn add(
@@ -461,7 +477,12 @@ impl Sim {
     }
 
     fn input(&mut self, id: NodeId, input: Input<'_>) {
-        if !self.hosts[id.0].gone {
+        if self.hosts[id.0].gone {
+            return;
+        }
+        if let Some(stranger) = self.strangers.get_mut(&id) {
+            stranger.handle_input(self.now, &input);
+        } else {
             self.nodes[id.0].swarm.handle_input(self.now, input);
         }
     }
@@ -472,6 +493,16 @@ impl Sim {
             return;
         }
         let now = self.now;
+        if let Some(stranger) = self.strangers.get_mut(&id) {
+            let outputs = stranger.take_outputs();
+            let acts = !stranger.is_alone() && self.nodes[id.0].timer.is_none();
+            outputs.into_iter().for_each(|output| self.act(id, output));
+            if acts {
+                self.nodes[id.0].timer = Some(now + TICK);
+                self.schedule(now + TICK, Happening::Wakes(id));
+            }
+            return;
+        }
         loop {
             while let Some(output) = self.nodes[id.0].swarm.poll_output() {
                 self.act(id, output);
@@ -648,7 +679,13 @@ impl Sim {
             takes += if is_lost { delay * 2 } else { Duration::ZERO };
         }
         let now = self.now;
+        let deaf = self.hosts[to.0].deaf;
         let Some(wire) = self.wire(key) else { return };
+        if deaf {
+            // It stands in the receiver's window for good.
+            wire.in_flight += message.len();
+            return;
+        }
         wire.arrives = wire.arrives.max(now + takes);
         let (arrives, far, length) = (wire.arrives, wire.far, message.len());
         if link.window != usize::MAX {
