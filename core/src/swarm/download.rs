@@ -76,6 +76,7 @@ impl Swarm {
 
     /// A peer let a piece go (BEP 54).
     pub(super) fn has_no_more(&mut self, key: PeerKey, piece: u32) -> Result<(), Fault> {
+        self.share_pieces_of(key);
         let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &mut self.torrent) else {
             return Ok(());
         };
@@ -449,10 +450,18 @@ impl Swarm {
         senders.dedup();
         torrent.suspects.remember(piece.get(), &partial);
         partial.restart();
-        let honest =
-            |peer: &&Peer| peer.has(piece.get()) && !peer.chokes_us && !senders.contains(&peer.key);
-        let next = self.peers.values().find(honest).map(|peer| peer.key);
-        partial.only = next.or_else(|| (senders.len() > 1).then(|| senders[0]));
+        // One who delivers: of those who sent nothing of it, or else of the senders.
+        let now = self.now;
+        let fastest = |among_senders: bool| {
+            let able = self.peers.values().filter(|peer| {
+                let delivers = !peer.chokes_us && !peer.snubbed && peer.pipeline.delivered() > 0;
+                let is_sender = senders.contains(&peer.key);
+                delivers && peer.has(piece.get()) && is_sender == among_senders
+            });
+            selector::fastest(able.map(|peer| (peer.key, peer.pipeline.expected(now))))
+        };
+        let of_senders = || (senders.len() > 1).then(|| fastest(true)).flatten();
+        partial.only = fastest(false).or_else(of_senders);
         torrent.assembler.restore(piece.get(), partial);
         torrent.picker.begin(piece.get());
         let names = senders
@@ -540,13 +549,20 @@ impl Swarm {
         for asked in peer.pipeline.clear().filter(|asked| !asked.released) {
             self.free_block(peer.key, asked.block);
         }
+        if let Some(torrent) = &mut self.torrent {
+            torrent.hashes.drop_peer(peer.key);
+        }
+        self.share_pieces_of(peer.key);
+    }
+
+    /// Pieces that only this peer was to deliver may be asked of others: it will not.
+    pub(super) fn share_pieces_of(&mut self, key: PeerKey) {
         let Some(torrent) = &mut self.torrent else {
             return;
         };
-        torrent.hashes.drop_peer(peer.key);
         for piece in torrent.assembler.indices().collect::<Vec<_>>() {
             if let Some(partial) = torrent.assembler.piece_mut(piece)
-                && partial.only == Some(peer.key)
+                && partial.only == Some(key)
             {
                 partial.only = None;
             }

@@ -160,6 +160,7 @@ impl Swarm {
             self.dirty_all();
         }
         for (key, block) in freed {
+            self.share_pieces_of(key);
             self.free_block(key, block);
         }
         for key in dropped {

@@ -238,7 +238,7 @@ fn a_flood_of_hash_requests_leaves_the_honest_four_fifths() {
                 for _ in 0..50 {
                     number = number.wrapping_add(1);
                     line.say(&Message::HashRequest(HashSpan {
-                        root: if number % 2 == 0 {
+                        root: if number.is_multiple_of(2) {
                             root
                         } else {
                             [number as u8; 32]
@@ -529,12 +529,23 @@ fn a_hundred_thousand_keep_alives_cost_next_to_nothing() {
     assert_eq!(sim.node(viewer).swarm.peers(sim.now()).len(), 1);
 }
 
+/// A way to be slow.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    /// A byte a second.
+    Drips,
+    /// The last hundredth of each block comes a minute later.
+    Holds,
+    /// It never comes: the next block's first bytes stand in its place.
+    Skips,
+}
+
 #[test]
 fn those_who_dawdle_do_not_make_the_player_stand() {
     let film = Film::single(Version::V2, PIECE, 16 * MIB);
     let rate = 400_000;
-    // One byte a second; and all but the last hundredth of each block, which comes a minute later.
-    let dawdler = |film: &Film, name: u64, drips: bool| {
+
+    let dawdler = |film: &Film, name: u64, way: Way| {
         let mut said: VecDeque<u8> = VecDeque::new();
         let mut held = Instant::START;
         let mut ticks = 0;
@@ -552,20 +563,27 @@ fn those_who_dawdle_do_not_make_the_player_stand() {
                     let mut bytes = Vec::new();
                     Message::Piece { piece, begin, data }.encode(&mut bytes);
                     said = bytes.into();
-                    if !drips {
+                    if way != Way::Drips {
                         let most = said.len() * 99 / 100;
                         let most: Vec<u8> = said.drain(..most).collect();
                         line.say_bytes(&most);
                         held = line.now;
                     }
                 }
-                let now = if drips {
-                    ticks % 100 == 0
-                } else {
-                    line.now.since(held) > Duration::from_secs(60)
+                let now = match way {
+                    Way::Drips => ticks % 100 == 0,
+                    Way::Holds => line.now.since(held) > Duration::from_secs(60),
+                    Way::Skips => {
+                        said.clear();
+                        false
+                    }
                 };
                 if now {
-                    let most = if drips { said.len().min(1) } else { said.len() };
+                    let most = if way == Way::Drips {
+                        said.len().min(1)
+                    } else {
+                        said.len()
+                    };
                     let most: Vec<u8> = said.drain(..most).collect();
                     line.say_bytes(&most);
                 }
@@ -581,12 +599,11 @@ fn those_who_dawdle_do_not_make_the_player_stand() {
         let honest = sim.seeder(&film, line);
         let viewer = sim.viewer(&film, Link::FAST);
         for name in 0..2 {
-            let slow = dawdler(&film, name, true);
-            let slow = sim.stranger(&film, Link::HOME, slow);
-            let almost = dawdler(&film, 10 + name, false);
-            let almost = sim.stranger(&film, Link::HOME, almost);
-            sim.connect(viewer, slow);
-            sim.connect(viewer, almost);
+            for (way, number) in [(Way::Drips, 0), (Way::Holds, 10), (Way::Skips, 20)] {
+                let slow = dawdler(&film, number + name, way);
+                let slow = sim.stranger(&film, Link::HOME, slow);
+                sim.connect(viewer, slow);
+            }
         }
         sim.connect(viewer, honest);
         let reader = sim.play(viewer, 0, 0..film.length(), Player::of_rate(rate));
