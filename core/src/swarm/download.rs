@@ -255,8 +255,10 @@ impl Swarm {
                         torrent.hashes.want_leaves(index, span);
                         // Ahead of the blocks, so that the first of them can be proven when it comes.
                         if peer.v2 && peer.hash_requests.len() < super::proofs::MAX_OUT {
-                            peer.hash_requests.insert(span);
-                            peer.say(&Message::HashRequest(span));
+                            // It may have been asked already, before the reader left and came back.
+                            if peer.hash_requests.insert(span) {
+                                peer.say(&Message::HashRequest(span));
+                            }
                             torrent.hashes.ask(self.now, span, key);
                         }
                     }

@@ -4,6 +4,7 @@
 //! jitter and finite send buffers, storage, a tracker, and people who watch. Nothing here sleeps,
 //! and one seed replays everything.
 
+mod chaos;
 mod evil;
 mod film;
 mod link;
@@ -13,6 +14,7 @@ mod play;
 mod report;
 mod tracker;
 
+pub use chaos::Chaos;
 pub use evil::{Evil, Line};
 pub use film::Film;
 pub use link::{Halt, Link};

@@ -266,6 +266,24 @@ impl Sim {
         }
     }
 
+    /// Whether two nodes are connected, as the first sees it.
+    pub fn are_connected(&self, a: NodeId, b: NodeId) -> bool {
+        let wires = self.hosts[a.0].wires.iter();
+        let mut wires = wires.filter_map(|key| self.wires[key.0 as usize].as_ref());
+        wires.any(|wire| wire.to == b)
+    }
+
+    /// One of a node's connections breaks.
+    pub fn hang_up(&mut self, id: NodeId, luck: &mut Rng) {
+        let wires = &self.hosts[id.0].wires;
+        let key = wires.iter().nth(luck.below(wires.len() as u32) as usize);
+        if let Some(key) = key.copied() {
+            self.cut(key);
+            self.input(id, Input::Closed(key));
+            self.turn(id);
+        }
+    }
+
     /// A node leaves without a word.
     pub fn leave(&mut self, id: NodeId) {
         self.hosts[id.0].gone = true;

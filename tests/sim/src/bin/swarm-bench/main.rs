@@ -3,6 +3,7 @@
 //! By itself it prints a table: `swarm-bench [--case NAME]... [--seeds N] [--list]`. With `--lines`
 //! it prints one measurement a line for xtask.
 
+mod chaos;
 mod cost;
 mod crowd;
 mod formula;
@@ -20,6 +21,7 @@ fn cases() -> Vec<Case> {
         slow::cases(),
         formula::cases(),
         cost::cases(),
+        chaos::cases(),
     ];
     cases.into_iter().flatten().collect()
 }
