@@ -232,7 +232,8 @@ impl World {
             .as_ref()
             .is_none_or(|client| client.remote_id(one.1).is_none())
         {
-            return;
+            // The other end has or will have an open channel to nobody, and finds out.
+            return self.after(LATENCY * 10, Event::Closed(other.0, other.1));
         }
         self.nodes[one.0].open.insert(one.1, other);
         let now = self.now;

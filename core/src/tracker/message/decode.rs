@@ -260,7 +260,7 @@ fn count_of(value: &Value) -> Option<u64> {
     value.as_u64().or_else(float)
 }
 
-fn from_latin(text: &str) -> Option<[u8; 20]> {
+pub(super) fn from_latin(text: &str) -> Option<[u8; 20]> {
     let (mut bytes, mut chars) = ([0; 20], text.chars());
     for byte in &mut bytes {
         *byte = u8::try_from(chars.next()?).ok()?;

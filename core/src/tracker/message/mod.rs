@@ -5,12 +5,16 @@
 
 mod decode;
 mod encode;
+mod heard;
 
 use crate::ids::{PeerId, SwarmHash};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use serde::Serialize;
+
+pub(crate) use heard::signal;
+pub use heard::{Heard, HeardAnnounce, HeardAnswer, HeardOffer, RawSdp};
 
 /// Longest message either side reads, in bytes.
 pub const MAX_MESSAGE: usize = 64 << 10;

@@ -2,29 +2,39 @@
 //!
 //! It trusts nobody: a peer is the connection it announced itself on, an answer is taken only
 //! from the peer that got the offer, and only once. An announce costs the same in a swarm of ten
-//! and of a hundred thousand (peers stand on a hash ring). Sockets, their timeouts and their outboxes are the
-//! driver's.
+//! and of a hundred thousand (peers stand on a hash ring). Peers over WebRTC are introduced by the
+//! offers they bring, peers over TCP ([`PlainAnnounce`]) by address; both are counted together.
+//! Sockets, their timeouts and their outboxes are the driver's.
 
+mod listing;
+mod member;
+mod plain;
 mod ring;
 mod swarm;
 
 use super::message::{
-    Action, Announce, AnnounceEvent, Answer, ClientMessage, Counts, Malformed, ServerMessage,
+    Action, AnnounceEvent, Counts, Heard, HeardAnnounce, HeardAnswer, Malformed, ServerMessage,
+    signal,
 };
 use crate::ids::{PeerId, SwarmHash};
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+pub use listing::Listing;
+pub use plain::{MAX_ADDRESSES, PlainAnnounce, PlainResponse};
 use serde::Serialize;
-use swarm::{Place, Rules, Swarm};
+use swarm::{Joiner, Place, Rules, Swarm};
 
 /// Swarms one connection may be in.
 pub const MAX_SWARMS_A_CONNECTION: usize = 256;
 
 /// Messages of one connection that may be refused before it is closed.
 const MAX_REFUSED: u32 = 64;
+
+/// A peer over TCP that has missed so many announces is gone.
+const PLAIN_INTERVALS: u32 = 2;
 
 /// One client's connection, as the driver numbers them. Never used twice.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -37,13 +47,17 @@ pub struct ServerConfig {
     pub interval: Duration,
     /// Swarms at most; about half a KiB each while they have one peer.
     pub max_swarms: usize,
-    /// Offers that reach one peer of one swarm in an interval. Each costs that peer a WebRTC
-    /// connection it did not ask for.
-    pub max_offers_received: u32,
-    /// The same for a seed. More, for a viewer whose window nobody else holds needs one: this many
-    /// viewers can come to a lone seed in an interval.
-    pub max_offers_received_by_seed: u32,
-    /// Of those, how many from one and the same connection.
+    /// How often peers over TCP shall announce; who misses two is gone.
+    pub plain_interval: Duration,
+    /// Peers over TCP at most, about 200 bytes each.
+    pub max_plain: usize,
+    /// Which torrents are tracked at all.
+    pub listing: Listing,
+    /// Offers that reach one seed of one swarm in an interval, where more than four times k
+    /// (what everybody bears) would come from viewers that have no source yet. Each costs the seed
+    /// a WebRTC connection it did not ask for.
+    pub max_newcomers: u32,
+    /// Offers that reach one peer of one swarm in an interval from one and the same connection.
     pub max_offers_received_from_one: u32,
     /// Luck, and the key that keeps strangers from choosing their place on the ring.
     pub seed: u64,
@@ -54,8 +68,10 @@ impl Default for ServerConfig {
         Self {
             interval: Duration::from_secs(120),
             max_swarms: 1 << 16,
-            max_offers_received: 40,
-            max_offers_received_by_seed: 400,
+            plain_interval: Duration::from_secs(600),
+            max_plain: 1 << 18,
+            listing: Listing::default(),
+            max_newcomers: 400,
             max_offers_received_from_one: 10,
             seed: 0,
         }
@@ -63,14 +79,18 @@ impl Default for ServerConfig {
 }
 
 /// What happened.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Input<'a> {
     /// The connection is gone, and its peers with it.
     Closed(ConnKey),
     /// A connection opened.
     Connected(ConnKey),
+    /// A text message that the driver has read already ([`Heard::read`]), before it took a lock.
+    Heard(ConnKey, Result<Heard<'a>, Malformed>),
     /// A text message.
     Received(ConnKey, &'a str),
+    /// [`Tracker::poll_timeout`] has come.
+    TimedOut,
 }
 
 /// What to do.
@@ -92,6 +112,8 @@ pub struct Stats {
     pub swarms: usize,
     /// Peers now, once for each swarm they are in.
     pub peers: u64,
+    /// Of those, how many are over TCP.
+    pub plain_peers: u64,
     /// Announces heard.
     pub announces: u64,
     /// Offers passed on.
@@ -113,6 +135,8 @@ pub struct Tracker {
     rng: Rng,
     connections: BTreeMap<ConnKey, Connection>,
     swarms: BTreeMap<SwarmHash, Swarm>,
+    /// When which peer over TCP is gone.
+    expiring: BTreeSet<(Instant, SwarmHash, u64)>,
     stats: Stats,
     outputs: VecDeque<Output>,
 }
@@ -152,6 +176,7 @@ impl Tracker {
             config,
             connections: BTreeMap::new(),
             swarms: BTreeMap::new(),
+            expiring: BTreeSet::new(),
             stats: Stats::default(),
             outputs: VecDeque::new(),
         }
@@ -164,7 +189,9 @@ impl Tracker {
             Input::Connected(key) => {
                 self.connections.entry(key).or_default();
             }
-            Input::Received(key, text) => self.handle_received(now, key, text),
+            Input::Heard(key, heard) => self.handle_heard(now, key, heard),
+            Input::Received(key, text) => self.handle_heard(now, key, Heard::read(text)),
+            Input::TimedOut => self.expire(now),
         }
     }
 
@@ -182,26 +209,25 @@ impl Tracker {
         }
     }
 
-    fn handle_received(&mut self, now: Instant, key: ConnKey, text: &str) {
+    fn handle_heard(&mut self, now: Instant, key: ConnKey, heard: Result<Heard<'_>, Malformed>) {
         if !self.connections.contains_key(&key) {
             return;
         }
-        match ClientMessage::decode(text) {
-            Ok(ClientMessage::Announce(announce)) => {
-                let hash = announce.info_hash;
-                if let Err(reason) = self.handle_announce(now, key, announce) {
+        match heard {
+            Ok(Heard::Announce(announce)) => {
+                if let Err(reason) = self.handle_announce(now, key, &announce) {
                     self.refuse(
                         key,
                         Malformed {
                             reason,
                             action: Action::Announce,
-                            info_hash: Some(hash),
+                            info_hash: Some(announce.info_hash),
                         },
                     );
                 }
             }
-            Ok(ClientMessage::Answer(answer)) => self.handle_answer(now, key, answer),
-            Ok(ClientMessage::Scrape(hashes)) => self.handle_scrape(key, &hashes),
+            Ok(Heard::Answer(answer)) => self.handle_answer(now, key, &answer),
+            Ok(Heard::Scrape(hashes)) => self.handle_scrape(key, &hashes),
             Err(malformed) => self.refuse(key, malformed),
         }
     }
@@ -210,23 +236,29 @@ impl Tracker {
         &mut self,
         now: Instant,
         key: ConnKey,
-        announce: Announce,
+        announce: &HeardAnnounce<'_>,
     ) -> Result<(), Refused> {
         let hash = announce.info_hash;
         self.stats.announces += 1;
+        self.config.listing.check(hash)?;
         if announce.event == Some(AnnounceEvent::Stopped) {
             self.leave(key, hash, announce.peer_id);
             self.respond(key, hash);
             return Ok(());
         }
-        let place = self.join(now, key, &announce)?;
+        let place = self.join(now, key, announce)?;
         self.respond(key, hash);
         self.introduce(now, key, place, announce);
         Ok(())
     }
 
     /// Take the announcer into the swarm, or note that it is still there.
-    fn join(&mut self, now: Instant, key: ConnKey, announce: &Announce) -> Result<Place, Refused> {
+    fn join(
+        &mut self,
+        now: Instant,
+        key: ConnKey,
+        announce: &HeardAnnounce<'_>,
+    ) -> Result<Place, Refused> {
         let hash = announce.info_hash;
         let Some(connection) = self.connections.get_mut(&key) else {
             return Err("no connection");
@@ -288,9 +320,7 @@ impl Tracker {
             return;
         };
         self.stats.peers -= u64::from(swarm.leave(key, place));
-        if swarm.len() == 0 {
-            self.swarms.remove(&hash);
-        }
+        self.forget_if_empty(hash);
     }
 
     fn respond(&mut self, key: ConnKey, info_hash: SwarmHash) {
@@ -306,65 +336,65 @@ impl Tracker {
     }
 
     /// Pass the announcer's offers on, one to a peer.
-    fn introduce(&mut self, now: Instant, key: ConnKey, place: Place, announce: Announce) {
+    fn introduce(
+        &mut self,
+        now: Instant,
+        key: ConnKey,
+        place: Place,
+        announce: &HeardAnnounce<'_>,
+    ) {
         let (info_hash, peer_id) = (announce.info_hash, announce.peer_id);
         let Some(swarm) = self.swarms.get_mut(&info_hash) else {
             return;
         };
         let rules = Rules {
             interval: self.config.interval,
-            max_received: self.config.max_offers_received,
-            max_received_by_seed: self.config.max_offers_received_by_seed,
+            max_newcomers: self.config.max_newcomers,
             max_received_from_one: self.config.max_offers_received_from_one,
         };
         let peers = swarm.len();
         let ids: Vec<_> = announce.offers.iter().map(|offer| offer.id).collect();
-        let chosen = swarm.introduce(now, key, peer_id, place, &ids, &rules, &mut self.rng);
+        let joiner = Joiner {
+            connection: key,
+            id: peer_id,
+            place,
+            offers: &ids,
+        };
+        let chosen = swarm.introduce(now, joiner, &rules, &mut self.rng);
         self.stats.peers -= peers - swarm.len();
-        for (offer, to) in announce.offers.into_iter().zip(chosen) {
+        for (offer, to) in announce.offers.iter().zip(chosen) {
             self.stats.offers += 1;
-            let (offer_id, sdp) = (offer.id, offer.sdp);
-            self.send(
-                to,
-                &ServerMessage::Offer {
-                    info_hash,
-                    peer_id,
-                    offer_id,
-                    sdp,
-                },
-            );
+            let text = signal("offer", &offer.sdp, offer.id, peer_id, info_hash);
+            self.outputs.push_back(Output::Send(to, text));
         }
     }
 
     /// Pass an answer on, if it is the one that somebody waits for; else nothing happens, for an
     /// honest answer may come late.
-    fn handle_answer(&mut self, now: Instant, key: ConnKey, answer: Answer) {
-        match self.awaiting(now, key, &answer) {
+    fn handle_answer(&mut self, now: Instant, key: ConnKey, answer: &HeardAnswer<'_>) {
+        match self.awaiting(now, key, answer) {
             Some(to) => {
                 self.stats.answers += 1;
-                let Answer {
-                    info_hash,
-                    peer_id,
-                    offer_id,
-                    sdp,
-                    ..
-                } = answer;
-                self.send(
-                    to,
-                    &ServerMessage::Answer {
-                        info_hash,
-                        peer_id,
-                        offer_id,
-                        sdp,
-                    },
+                let text = signal(
+                    "answer",
+                    &answer.sdp,
+                    answer.offer_id,
+                    answer.peer_id,
+                    answer.info_hash,
                 );
+                self.outputs.push_back(Output::Send(to, text));
             }
             None => self.stats.stray_answers += 1,
         }
     }
 
     /// The connection of the peer that waits for this answer.
-    fn awaiting(&mut self, now: Instant, key: ConnKey, answer: &Answer) -> Option<ConnKey> {
+    fn awaiting(
+        &mut self,
+        now: Instant,
+        key: ConnKey,
+        answer: &HeardAnswer<'_>,
+    ) -> Option<ConnKey> {
         let place = self.connections.get(&key)?.place(answer.info_hash)?;
         let swarm = self.swarms.get_mut(&answer.info_hash)?;
         let is_awaited = swarm.take_awaited(
@@ -378,6 +408,134 @@ impl Tracker {
         is_awaited
             .then(|| swarm.connection_of(answer.to_peer_id, seed))
             .flatten()
+    }
+
+    /// Hear a peer over TCP, and say who else is there.
+    ///
+    /// # Errors
+    /// A reason to be told, if the tracker will not have it.
+    pub fn announce_plain(
+        &mut self,
+        now: Instant,
+        announce: &PlainAnnounce,
+    ) -> Result<PlainResponse, &'static str> {
+        let hash = announce.info_hash;
+        self.stats.announces += 1;
+        self.expire(now);
+        self.config.listing.check(hash)?;
+        let position = self.position_of(announce);
+        let is_stopped = announce.event == Some(AnnounceEvent::Stopped);
+        let peers = match is_stopped {
+            true => {
+                self.leave_plain(hash, position, announce.peer_id);
+                Vec::new()
+            }
+            false => self.join_plain(now, announce, position)?,
+        };
+        Ok(PlainResponse {
+            counts: self.counts(hash),
+            interval: self.config.plain_interval,
+            peers,
+        })
+    }
+
+    /// What it knows of these swarms.
+    pub fn scrape(&mut self, hashes: &[SwarmHash]) -> Vec<Counts> {
+        self.stats.scrapes += 1;
+        hashes.iter().map(|hash| self.counts(*hash)).collect()
+    }
+
+    /// When to come back if nothing happens.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.expiring.first().map(|(until, ..)| *until)
+    }
+
+    /// An address is a peer: ids over HTTP are anyone's to write.
+    fn position_of(&self, announce: &PlainAnnounce) -> u64 {
+        let (mut name, address) = ([0; 18], announce.address);
+        match address.ip() {
+            core::net::IpAddr::V4(ip) => name[..4].copy_from_slice(&ip.octets()),
+            core::net::IpAddr::V6(ip) => name[..16].copy_from_slice(&ip.octets()),
+        }
+        name[16..].copy_from_slice(&address.port().to_be_bytes());
+        swarm::position_of(self.config.seed, &name)
+    }
+
+    fn join_plain(
+        &mut self,
+        now: Instant,
+        announce: &PlainAnnounce,
+        position: u64,
+    ) -> Result<Vec<(core::net::SocketAddr, PeerId)>, Refused> {
+        let hash = announce.info_hash;
+        let is_full = self.swarms.len() >= self.config.max_swarms;
+        if is_full && !self.swarms.contains_key(&hash) {
+            return Err("the tracker is full");
+        }
+        let until = now + self.config.plain_interval * PLAIN_INTERVALS;
+        let swarm = self.swarms.entry(hash).or_default();
+        let before = swarm.plain.at(position);
+        if before.is_none() && self.expiring.len() >= self.config.max_plain {
+            if swarm.len() == 0 {
+                self.swarms.remove(&hash);
+            }
+            return Err("the tracker is full");
+        }
+        let is_completed = announce.event == Some(AnnounceEvent::Completed);
+        let is_seed = is_completed || announce.left == Some(0);
+        swarm.plain.join(announce, position, is_seed, until);
+        if is_completed && before.is_none_or(|(_, was_seed)| !was_seed) {
+            swarm.downloaded += 1;
+        }
+        match before {
+            Some((until, _)) => drop(self.expiring.remove(&(until, hash, position))),
+            None => self.count_plain(1),
+        }
+        self.expiring.insert((until, hash, position));
+        let Some(swarm) = self.swarms.get_mut(&hash) else {
+            return Ok(Vec::new());
+        };
+        let plain = &mut swarm.plain;
+        Ok(plain.introduce(now, announce, position, is_seed, &mut self.rng))
+    }
+
+    fn leave_plain(&mut self, hash: SwarmHash, position: u64, id: PeerId) {
+        let Some(swarm) = self.swarms.get_mut(&hash) else {
+            return;
+        };
+        let Some((until, _)) = swarm.plain.at(position) else {
+            return;
+        };
+        if swarm.plain.leave(position, id) {
+            self.expiring.remove(&(until, hash, position));
+            self.forget_if_empty(hash);
+            self.count_plain(-1);
+        }
+    }
+
+    /// Let go of those that have not announced for long.
+    fn expire(&mut self, now: Instant) {
+        while let Some((until, hash, position)) = self.expiring.first().copied()
+            && until <= now
+        {
+            self.expiring.pop_first();
+            if let Some(swarm) = self.swarms.get_mut(&hash) {
+                swarm.plain.take(position);
+            }
+            self.forget_if_empty(hash);
+            self.count_plain(-1);
+        }
+    }
+
+    const fn count_plain(&mut self, more: i64) {
+        self.stats.peers = self.stats.peers.saturating_add_signed(more);
+        self.stats.plain_peers = self.stats.plain_peers.saturating_add_signed(more);
+    }
+
+    fn forget_if_empty(&mut self, hash: SwarmHash) {
+        if self.swarms.get(&hash).is_some_and(|swarm| swarm.len() == 0) {
+            self.swarms.remove(&hash);
+        }
     }
 
     fn handle_scrape(&mut self, key: ConnKey, hashes: &[SwarmHash]) {
@@ -428,5 +586,7 @@ impl Tracker {
     }
 }
 
+#[cfg(test)]
+mod crowds;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,8 @@
 //!
 //! A peer's place is a keyed hash of its id, so nobody can choose it. To choose `k`: a third of
 //! them are those whose turn it is (a cursor goes round, so that within one round everybody was
-//! chosen), the others follow random points. Nothing here looks at all peers.
+//! chosen), the others follow random points, of two neighbours the one with the lower burden.
+//! O(k log n): nothing here looks at all peers.
 
 use crate::rng::Rng;
 use alloc::boxed::Box;
@@ -15,6 +16,9 @@ const MAX_STEPS: usize = 4;
 /// From a random point up to so many are passed over. Gaps on a ring are uneven: whoever comes
 /// after a long one would be chosen seven times as often as the rest of a thousand.
 const MAX_PASSED: u32 = 4;
+
+/// Eligible peers compared at a random point.
+const COMPARED: usize = 2;
 
 /// Things on a ring, by their place.
 #[derive(Debug)]
@@ -54,26 +58,28 @@ impl<T> Ring<T> {
         self.items.remove(&place).map(|item| *item)
     }
 
-    /// At most `count` places whose items `is_eligible` says yes to.
+    /// At most `count` places of items that `burden` finds eligible, those of less burden sooner.
     pub(super) fn choose(
         &mut self,
         count: usize,
         rng: &mut Rng,
-        mut is_eligible: impl FnMut(u64, &mut T) -> bool,
+        mut burden: impl FnMut(u64, &mut T) -> Option<u32>,
     ) -> Vec<u64> {
-        let mut chosen = Vec::with_capacity(count.min(self.len()));
+        let count = count.min(self.len());
+        let mut chosen = Vec::with_capacity(count);
         // One more point than needed for each, so that a few that are not eligible cost nothing.
         for point in 0..count * 2 {
             if chosen.len() == count {
                 break;
             }
             let is_turn = point < count.div_ceil(3);
-            let from = if is_turn {
-                self.cursor
+            let found = if is_turn {
+                self.best_from(self.cursor, 0, 1, &chosen, &mut burden)
             } else {
-                self.random_point(rng)
+                let (from, passed) = (rng.next_u64(), rng.below(MAX_PASSED) as usize);
+                self.best_from(from, passed, COMPARED, &chosen, &mut burden)
             };
-            if let Some(place) = self.first_from(from, &chosen, &mut is_eligible) {
+            if let Some(place) = found {
                 if is_turn {
                     self.cursor = place.wrapping_add(1);
                 }
@@ -83,33 +89,46 @@ impl<T> Ring<T> {
         chosen
     }
 
-    fn random_point(&self, rng: &mut Rng) -> u64 {
-        let (point, passed) = (rng.next_u64(), rng.below(MAX_PASSED) as usize);
-        let mut around = self.items.range(point..).chain(self.items.range(..point));
-        around.nth(passed).map_or(point, |(place, _)| *place)
-    }
-
-    /// The first eligible one from a point on, once around at most.
-    fn first_from(
+    /// Of the first `compared` eligible ones from a point on the least burdened; once around at
+    /// most.
+    fn best_from(
         &mut self,
         from: u64,
+        passed: usize,
+        compared: usize,
         chosen: &[u64],
-        is_eligible: &mut impl FnMut(u64, &mut T) -> bool,
+        burden: &mut impl FnMut(u64, &mut T) -> Option<u32>,
     ) -> Option<u64> {
-        // What was chosen before does not count as a step: in a small ring it is most of it.
-        let most = self.len().min(MAX_STEPS + chosen.len());
+        let len = self.len();
+        // What is passed over, or was chosen before, is no step: in a small ring it is most of it.
+        let (mut passed, mut steps) = (passed % len.max(1), MAX_STEPS + chosen.len());
+        let (mut seen, mut left) = (0, len);
+        let mut best: Option<(u32, u64)> = None;
         let mut at = from;
-        for _ in 0..most {
-            let (place, item) = match self.items.range_mut(at..).next() {
-                Some(next) => next,
-                None => self.items.iter_mut().next()?,
-            };
-            if !chosen.contains(place) && is_eligible(*place, item) {
-                return Some(*place);
+        while left > 0 && steps > 0 && seen < compared {
+            for (place, item) in self.items.range_mut(at..) {
+                if passed > 0 {
+                    passed -= 1;
+                    continue;
+                }
+                (left, steps) = (left - 1, steps - 1);
+                let found = match chosen.contains(place) {
+                    true => None,
+                    false => burden(*place, item),
+                };
+                if let Some(burden) = found {
+                    seen += 1;
+                    if best.is_none_or(|(least, _)| burden < least) {
+                        best = Some((burden, *place));
+                    }
+                }
+                if left == 0 || steps == 0 || seen == compared {
+                    break;
+                }
             }
-            at = place.wrapping_add(1);
+            at = 0;
         }
-        None
+        best.map(|(_, place)| place)
     }
 }
 
@@ -129,7 +148,7 @@ mod tests {
     fn a_small_ring_gives_all_it_has() {
         for len in 0..8 {
             let mut ring = ring(len);
-            let chosen = ring.choose(8, &mut Rng::seeded(1), |_, _| true);
+            let chosen = ring.choose(8, &mut Rng::seeded(1), |_, _| Some(0));
             assert_eq!(chosen.len() as u64, len);
         }
     }
@@ -138,7 +157,7 @@ mod tests {
     fn nobody_is_chosen_twice_at_once() {
         let (mut ring, mut rng) = (ring(30), Rng::seeded(2));
         for _ in 0..1000 {
-            let mut chosen = ring.choose(10, &mut rng, |_, _| true);
+            let mut chosen = ring.choose(10, &mut rng, |_, _| Some(0));
             chosen.sort_unstable();
             chosen.dedup();
             assert_eq!(chosen.len(), 10);
@@ -150,7 +169,7 @@ mod tests {
         let (mut ring, mut rng) = (ring(1000), Rng::seeded(3));
         let mut left: Vec<_> = (0..1000).map(|_| true).collect();
         for _ in 0..1000 {
-            for place in ring.choose(5, &mut rng, |_, _| true) {
+            for place in ring.choose(5, &mut rng, |_, _| Some(0)) {
                 left[*ring.get(place).unwrap() as usize] = false;
             }
         }
@@ -163,7 +182,7 @@ mod tests {
             let (mut ring, mut rng, mut looked) = (ring(len), Rng::seeded(4), 0);
             ring.choose(5, &mut rng, |_, _| {
                 looked += 1;
-                false
+                None
             });
             assert!(looked <= 10 * (MAX_STEPS + 5), "{looked} of {len}");
         }

@@ -1,17 +1,18 @@
 //! One swarm at the tracker: its seeds and its leechers, each on a ring of their own.
 
 use super::ConnKey;
+use super::member::{Bound, Member};
+use super::plain::Plain;
 use super::ring::Ring;
 use crate::hash::Sha256;
 use crate::ids::PeerId;
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
-use crate::tracker::message::{Counts, OfferId};
+use crate::tracker::message::{Counts, MAX_OFFERS, OfferId};
 use alloc::vec::Vec;
 
-/// An answer later than this after its offer is not passed on. WebTorrent gives an offer up
-/// after 50 s; a client that offers again to others waits less.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// A peer gets at most this many times the offers that one announce brings, in an interval.
+const RECEIVED_PER_OFFER: u32 = 4;
 
 /// A peer that offers again so soon wants others: a client that announces with its first offer and
 /// sends the rest after it, for one.
@@ -21,14 +22,11 @@ const SAME_PAIR_PAUSE: Duration = Duration::from_secs(8);
 /// as after the page came back from the back/forward cache.
 const SAME_PAIR_SHORT_PAUSE: Duration = Duration::from_secs(2);
 
-/// Intervals without an announce after which a peer, connected or not, is no longer there.
-const MISSED_INTERVALS: u32 = 3;
-
 /// What one peer may be made to bear.
 pub(super) struct Rules {
     pub(super) interval: Duration,
-    pub(super) max_received: u32,
-    pub(super) max_received_by_seed: u32,
+    /// Newcomers without a source that one seed gets in an interval, the others included.
+    pub(super) max_newcomers: u32,
     pub(super) max_received_from_one: u32,
 }
 
@@ -42,17 +40,22 @@ pub(super) struct Place {
 impl Place {
     /// The place `id` gets under the tracker's key.
     pub(super) fn new(key: u64, id: PeerId, is_seed: bool) -> Self {
-        let mut hasher = Sha256::new();
-        hasher.update(&key.to_be_bytes());
-        hasher.update(&id.0);
-        let digest = hasher.finish().0;
-        let mut position = [0; 8];
-        position.copy_from_slice(&digest[..8]);
         Self {
-            position: u64::from_be_bytes(position),
+            position: position_of(key, &id.0),
             is_seed,
         }
     }
+}
+
+/// Where `name` stands under the tracker's key, which is all that keeps it from choosing.
+pub(super) fn position_of(key: u64, name: &[u8]) -> u64 {
+    let mut hasher = Sha256::new();
+    hasher.update(&key.to_be_bytes());
+    hasher.update(name);
+    let digest = hasher.finish().0;
+    let mut position = [0; 8];
+    position.copy_from_slice(&digest[..8]);
+    u64::from_be_bytes(position)
 }
 
 /// The peers of one torrent.
@@ -60,46 +63,32 @@ impl Place {
 pub(super) struct Swarm {
     /// Times somebody got everything.
     pub(super) downloaded: u64,
+    /// Those over TCP.
+    pub(super) plain: Plain,
     seeds: Ring<Member>,
     leechers: Ring<Member>,
+    /// The most offers one announce brought: the k that all are bounded by four of.
+    most_offers: u32,
 }
 
-#[derive(Debug)]
-struct Member {
-    id: PeerId,
-    connection: ConnKey,
-    announced: Instant,
-    /// Offers it got, and has not answered.
-    awaited: Vec<Awaited>,
-    /// Who sent how many of the offers it got since then; at most
-    /// `Rules::max_received_by_seed` of them.
-    offerers: Vec<Offerer>,
-    offered_since: Instant,
-}
-
+/// Who introduces itself with what.
 #[derive(Clone, Copy, Debug)]
-struct Offerer {
-    connection: ConnKey,
-    offers: u32,
-    last: Instant,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Awaited {
-    offer: OfferId,
-    by: PeerId,
-    until: Instant,
+pub(super) struct Joiner<'a> {
+    pub(super) connection: ConnKey,
+    pub(super) id: PeerId,
+    pub(super) place: Place,
+    pub(super) offers: &'a [OfferId],
 }
 
 impl Swarm {
     pub(super) fn len(&self) -> u64 {
-        (self.seeds.len() + self.leechers.len()) as u64
+        (self.seeds.len() + self.leechers.len()) as u64 + self.plain.len()
     }
 
     pub(super) fn counts(&self) -> Counts {
         Counts {
-            complete: self.seeds.len() as u64,
-            incomplete: self.leechers.len() as u64,
+            complete: (self.seeds.len() + self.plain.seeds.len()) as u64,
+            incomplete: (self.leechers.len() + self.plain.leechers.len()) as u64,
             downloaded: self.downloaded,
         }
     }
@@ -117,23 +106,16 @@ impl Swarm {
         if present.is_some_and(|member| member.connection != connection || member.id != id) {
             return Err("this peer_id is on another connection");
         }
+        if before == Some(place)
+            && let Some(member) = self.ring(place.is_seed).get_mut(place.position)
+        {
+            member.announced = now;
+            return Ok(());
+        }
         let known = before.and_then(|before| self.ring(before.is_seed).remove(before.position));
-        let fresh = || Member {
-            id,
-            connection,
-            announced: now,
-            awaited: Vec::new(),
-            offerers: Vec::new(),
-            offered_since: now,
-        };
-        let member = known.unwrap_or_else(fresh);
-        self.ring(place.is_seed).insert(
-            place.position,
-            Member {
-                announced: now,
-                ..member
-            },
-        );
+        let mut member = known.unwrap_or_else(|| Member::new(now, connection, id));
+        member.announced = now;
+        self.ring(place.is_seed).insert(place.position, member);
         Ok(())
     }
 
@@ -146,75 +128,77 @@ impl Swarm {
         is_it && ring.remove(place.position).is_some()
     }
 
-    /// Choose whom each of `offers` goes to, best first: seeds want leechers; leechers want
+    /// Choose whom each of the offers goes to, best first: seeds want leechers; leechers want
     /// both, half and half as far as there are.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "an introduction is of one by all of these"
-    )]
     ///
-    /// Who would be introduced to nobody is introduced to one beyond its share, for nobody is to
-    /// be left alone in a crowd.
+    /// Nobody gets more than four times k offers in an interval, but for two reasons: a leecher
+    /// that never was introduced to a seed gets one while one bears it, for in a window that moves
+    /// nobody else may have what it needs; and nobody is left alone in a crowd.
     pub(super) fn introduce(
         &mut self,
         now: Instant,
-        connection: ConnKey,
-        id: PeerId,
-        place: Place,
-        offers: &[OfferId],
+        joiner: Joiner<'_>,
         rules: &Rules,
         rng: &mut Rng,
     ) -> Vec<ConnKey> {
-        let wanted = offers.len();
-        let mut chosen = Vec::new();
-        let mut gone = Vec::new();
-        let mut bears = |position: u64, member: &mut Member, most: u32, pause: Duration| {
-            if member.is_gone(now, rules) {
-                gone.push(position);
-                return false;
-            }
-            position != place.position && member.is_bearable(now, connection, most, pause, rules)
-        };
-        let from_seeds = match place.is_seed {
-            true => 0,
-            false => wanted - (wanted / 2).min(self.leechers.len().saturating_sub(1)),
-        };
-        let by_seed = rules.max_received_by_seed;
-        // The second time is for those who would be introduced to nobody: one bears it.
-        for (wanted, from_seeds, most, pause) in [
-            (wanted, from_seeds, rules.max_received, SAME_PAIR_PAUSE),
-            (1, from_seeds.min(1), by_seed, SAME_PAIR_SHORT_PAUSE),
-        ] {
-            if !chosen.is_empty() || offers.is_empty() {
-                break;
-            }
-            let seeds = self.seeds.choose(from_seeds, rng, |at, member| {
-                bears(at, member, by_seed, pause)
-            });
-            let rest = wanted - seeds.len();
-            let leechers = self
-                .leechers
-                .choose(rest, rng, |at, member| bears(at, member, most, pause));
-            let seeds = seeds.into_iter().map(|position| Place {
-                position,
-                is_seed: true,
-            });
-            chosen.extend(seeds);
-            chosen.extend(leechers.into_iter().map(|position| Place {
-                position,
-                is_seed: false,
-            }));
+        let Joiner { place, offers, .. } = joiner;
+        let wanted = offers.len().min(MAX_OFFERS);
+        if wanted == 0 {
+            return Vec::new();
         }
-        for position in gone {
-            if self.leechers.remove(position).is_none() {
-                self.seeds.remove(position);
+        self.most_offers = self.most_offers.max(wanted as u32);
+        let usual = Bound {
+            interval: rules.interval,
+            received: self.most_offers * RECEIVED_PER_OFFER,
+            received_from_one: rules.max_received_from_one,
+            pause: SAME_PAIR_PAUSE,
+        };
+        let exceptional = Bound {
+            received: rules.max_newcomers.max(usual.received),
+            pause: SAME_PAIR_SHORT_PAUSE,
+            ..usual
+        };
+        let mut choice = Choice {
+            now,
+            joiner,
+            rng,
+            chosen: Vec::with_capacity(wanted),
+            gone: Vec::new(),
+        };
+        if !place.is_seed {
+            let others = self.leechers.len().saturating_sub(1);
+            let from_seeds = wanted - (wanted / 2).min(others);
+            choice.extend(&mut self.seeds, true, from_seeds, &usual);
+            let has_source = self.leechers.get(place.position);
+            if choice.chosen.is_empty() && has_source.is_some_and(|member| !member.has_source) {
+                choice.extend(&mut self.seeds, true, 1, &exceptional);
             }
         }
-        let note = |(chosen, offer): (Place, &OfferId)| {
+        let rest = wanted - choice.chosen.len();
+        choice.extend(&mut self.leechers, false, rest, &usual);
+        for is_seed in [true, false] {
+            if choice.chosen.is_empty() && !(is_seed && place.is_seed) {
+                choice.extend(self.ring(is_seed), is_seed, 1, &exceptional);
+            }
+        }
+        let Choice { chosen, gone, .. } = choice;
+        for gone in gone {
+            self.ring(gone.is_seed).remove(gone.position);
+        }
+        self.note(now, joiner, &chosen)
+    }
+
+    /// Write down who got what from whom; where they are.
+    fn note(&mut self, now: Instant, joiner: Joiner<'_>, chosen: &[Place]) -> Vec<ConnKey> {
+        let has_source = chosen.iter().any(|chosen| chosen.is_seed);
+        if has_source && let Some(member) = self.leechers.get_mut(joiner.place.position) {
+            member.has_source = true;
+        }
+        let note = |(chosen, offer): (&Place, &OfferId)| {
             let member = self.ring(chosen.is_seed).get_mut(chosen.position)?;
-            Some(member.offered(now, connection, id, *offer, rules))
+            Some(member.offered(now, joiner.connection, joiner.id, *offer))
         };
-        chosen.into_iter().zip(offers).filter_map(note).collect()
+        chosen.iter().zip(joiner.offers).filter_map(note).collect()
     }
 
     /// Whether the peer at `place` got this offer from `by` and has not answered it; now it has.
@@ -226,17 +210,8 @@ impl Swarm {
         offer: OfferId,
         by: PeerId,
     ) -> bool {
-        let Some(member) = self.ring(place.is_seed).get_mut(place.position) else {
-            return false;
-        };
-        let is_it =
-            |awaited: &Awaited| awaited.offer == offer && awaited.by == by && awaited.until > now;
-        let at = member
-            .awaited
-            .iter()
-            .position(is_it)
-            .filter(|_| member.id == id);
-        at.map(|at| member.awaited.swap_remove(at)).is_some()
+        let member = self.ring(place.is_seed).get_mut(place.position);
+        member.is_some_and(|member| member.id == id && member.take_awaited(now, offer, by))
     }
 
     pub(super) fn connection_of(&self, id: PeerId, key: u64) -> Option<ConnKey> {
@@ -259,59 +234,29 @@ impl Swarm {
     }
 }
 
-impl Member {
-    /// A page that was frozen answers pings, but no offers.
-    fn is_gone(&self, now: Instant, rules: &Rules) -> bool {
-        now.since(self.announced) > rules.interval * MISSED_INTERVALS
-    }
+/// Whom a joiner is introduced to, as far as it is decided.
+struct Choice<'a> {
+    now: Instant,
+    joiner: Joiner<'a>,
+    rng: &'a mut Rng,
+    chosen: Vec<Place>,
+    /// Those found to be no longer there.
+    gone: Vec<Place>,
+}
 
-    /// Whether one more offer from `connection` may reach it.
-    fn is_bearable(
-        &mut self,
-        now: Instant,
-        connection: ConnKey,
-        most: u32,
-        pause: Duration,
-        rules: &Rules,
-    ) -> bool {
-        if now.since(self.offered_since) >= rules.interval {
-            self.offered_since = now;
-            self.offerers = Vec::new();
-        }
-        let is_it = |one: &&Offerer| one.connection == connection;
-        let is_free = |one: &Offerer| {
-            one.offers < rules.max_received_from_one && now.since(one.last) >= pause
-        };
-        let received: u32 = self.offerers.iter().map(|one| one.offers).sum();
-        received < most && self.offerers.iter().find(is_it).is_none_or(is_free)
-    }
-
-    /// Note an offer on its way to this peer; where that is.
-    fn offered(
-        &mut self,
-        now: Instant,
-        by: ConnKey,
-        id: PeerId,
-        offer: OfferId,
-        rules: &Rules,
-    ) -> ConnKey {
-        match self.offerers.iter_mut().find(|one| one.connection == by) {
-            Some(one) => (one.offers, one.last) = (one.offers + 1, now),
-            None => self.offerers.push(Offerer {
-                connection: by,
-                offers: 1,
-                last: now,
-            }),
-        }
-        self.awaited.retain(|awaited| awaited.until > now);
-        if self.awaited.len() >= rules.max_received_by_seed as usize {
-            self.awaited.remove(0);
-        }
-        self.awaited.push(Awaited {
-            offer,
-            by: id,
-            until: now + ANSWER_TIMEOUT,
+impl Choice<'_> {
+    /// Add `count` of `ring` that bear it.
+    fn extend(&mut self, ring: &mut Ring<Member>, is_seed: bool, count: usize, bound: &Bound) {
+        let (now, joiner, gone) = (self.now, self.joiner, &mut self.gone);
+        let places = ring.choose(count, self.rng, |position, member| {
+            if member.is_gone(now, bound.interval) {
+                gone.push(Place { position, is_seed });
+                return None;
+            }
+            let is_other = position != joiner.place.position;
+            is_other.then(|| member.burden(now, joiner.connection, bound))?
         });
-        self.connection
+        let place = |position| Place { position, is_seed };
+        self.chosen.extend(places.into_iter().map(place));
     }
 }
