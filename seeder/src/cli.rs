@@ -179,7 +179,7 @@ pub struct InspectArgs {
 /// Flags of `headwater track`.
 #[derive(Debug, Args)]
 pub struct TrackArgs {
-    /// Where to listen; the tracker is at ws://ADDR:PORT/announce
+    /// Where to listen; the tracker is at ws://ADDR:PORT/announce, and http:// for peers over TCP
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
 
@@ -191,9 +191,108 @@ pub struct TrackArgs {
     #[arg(long = "proxy", value_name = "IP")]
     pub proxies: Vec<IpAddr>,
 
+    /// Serve wss:// and https:// with this certificate chain (PEM; read again when it changes)
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The certificate's private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+
+    /// Track only the torrents in this file: an info hash in hex a line
+    #[arg(long, value_name = "FILE", conflicts_with = "deny")]
+    pub allow: Option<PathBuf>,
+
+    /// Track all torrents but those in this file
+    #[arg(long, value_name = "FILE")]
+    pub deny: Option<PathBuf>,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub limits: TrackLimits,
+
+    /// Threads that serve sockets (default: one a core)
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+
+    /// Seconds in which all sockets are closed when told to stop
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    pub drain: u64,
+
     /// Print one JSON line when ready
     #[arg(long)]
     pub json: bool,
+}
+
+/// What strangers may cost a tracker.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits")]
+pub struct TrackLimits {
+    /// Seconds between a page's announces
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = seconds())]
+    pub interval: u64,
+
+    /// Seconds between the announces of a peer over TCP
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = seconds())]
+    pub http_interval: u64,
+
+    /// Sockets in all, about 1 KiB each while idle
+    #[arg(long, value_name = "N", default_value_t = 65536)]
+    pub max_connections: usize,
+
+    /// WebSockets from one address, this machine's own excepted
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub max_connections_per_address: usize,
+
+    /// Swarms in all, about half a KiB each
+    #[arg(long, value_name = "N", default_value_t = 65536)]
+    pub max_swarms: usize,
+
+    /// Peers over TCP in all, about 200 bytes each
+    #[arg(long, value_name = "N", default_value_t = 262_144)]
+    pub max_http_peers: usize,
+
+    /// Offers one peer gets from one other in an interval
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub max_offers_from_one: u32,
+
+    /// Offers a seed gets in an interval, from viewers without a source where it is the last that
+    /// has room (all others: four times what one announce brings)
+    #[arg(long, value_name = "N", default_value_t = 400)]
+    pub max_newcomers: u32,
+
+    /// Bytes that may wait for a socket to read them
+    #[arg(long, value_name = "SIZE", default_value = "256KiB", value_parser = parse_size)]
+    pub max_waiting: u64,
+
+    /// Bytes a second one socket is read at
+    #[arg(long, value_name = "SIZE", default_value = "64KiB", value_parser = parse_size)]
+    pub bytes_per_second: u64,
+
+    /// Bytes of one socket that are read at once
+    #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = parse_size)]
+    pub bytes_at_once: u64,
+
+    /// Seconds a request's head may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = seconds())]
+    pub header_timeout: u64,
+
+    /// Seconds until a WebSocket must have said something
+    #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = seconds())]
+    pub first_message_timeout: u64,
+
+    /// Seconds of silence after which a WebSocket is pinged
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = seconds())]
+    pub ping_after: u64,
+
+    /// Seconds a ping's answer may take, or a socket to take what it is sent
+    #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = seconds())]
+    pub ping_timeout: u64,
+}
+
+/// A time that is some time and no more than a day.
+fn seconds() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(1..=86_400)
 }
 
 /// Bytes from `262144`, `256KiB`, `256k`, `2MB`: K, M, G are powers of 1024 unless they end in `B`

@@ -1,13 +1,15 @@
 //! What the flags mean together: one checked value a command, so that nobody checks twice.
 
 mod get;
+mod track;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 
-use crate::cli::{CreateArgs, MakeArgs, SeedArgs, TrackArgs};
+use crate::cli::{CreateArgs, MakeArgs, SeedArgs};
 use crate::error::{Error, Result};
 pub use get::{Get, Given, To, webrtc_for};
+pub use track::Track;
 
 /// Shortest piece: a block.
 const MIN_PIECE: u64 = 16 << 10;
@@ -114,35 +116,6 @@ pub enum Tcp {
     At(SocketAddr),
     /// At this address, by preference under the port number of WebRTC.
     Beside(IpAddr),
-}
-
-/// `headwater track`, checked.
-#[derive(Clone, Debug)]
-pub struct Track {
-    /// HTTP.
-    pub listen: SocketAddr,
-    /// Pages that may connect, as browsers write origins; all if empty.
-    pub origins: Vec<String>,
-    /// Proxies that are believed.
-    pub proxies: Vec<IpAddr>,
-    /// One JSON line instead of words.
-    pub json: bool,
-}
-
-impl Track {
-    /// Checks the flags.
-    pub fn new(args: TrackArgs) -> Result<Self> {
-        let origins = args
-            .origins
-            .iter()
-            .map(|origin| checked_site(origin, "an origin"));
-        Ok(Self {
-            listen: args.listen,
-            origins: origins.collect::<Result<_>>()?,
-            proxies: args.proxies,
-            json: args.json,
-        })
-    }
 }
 
 impl Create {

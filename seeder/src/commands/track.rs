@@ -1,43 +1,44 @@
 //! `headwater track`: the tracker alone.
 
-use axum::Router;
-use axum::routing::get;
+use std::net::TcpListener;
+
 use headwater_core::tracker::server::ServerConfig;
 use serde_json::json;
 use tokio::runtime::Builder;
 
 use super::seed::{luck, runtime, stopped};
 use crate::config::{Track, site_of, tracker_of};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http;
 use crate::report::{print_json, print_line};
-use crate::tracker::{self, TrackerConfig, TrackerHandle};
+use crate::tracker::{TrackerConfig, TrackerHandle};
 
 /// Does it, until it is told to stop.
 pub fn run(track: &Track) -> Result<()> {
-    let runtime = runtime(&mut Builder::new_multi_thread())?;
+    // Only to be told to stop: sockets have threads of their own.
+    let runtime = runtime(&mut Builder::new_current_thread())?;
     http::raise_socket_limit();
-    let (listener, bound) = runtime.block_on(http::bind(track.listen))?;
-    let config = TrackerConfig {
-        origins: track.origins.clone(),
-        proxies: track.proxies.clone(),
-        ..config()?
+    let failed = |e| Error::bind(track.listen, e);
+    let listener = TcpListener::bind(track.listen).map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    let mut config = track.tracker.clone();
+    config.server.seed = luck()?.next_u64();
+    let is_secure = config.tls.is_some();
+    let handle = TrackerHandle::listen(config, listener).map_err(|e| Error::Other(e.to_string()))?;
+    let site = match is_secure {
+        true => site_of(bound).replacen("http", "https", 1),
+        false => site_of(bound),
     };
-    let router = tracker::router(TrackerHandle::new(config));
-    let router = router.merge(words_for_browsers());
-    let url = tracker_of(&site_of(bound));
+    let url = tracker_of(&site);
     if track.json {
-        print_json(&json!({ "tracker": url }));
+        print_json(&json!({ "tracker": url, "http": format!("{site}/announce") }));
     } else {
-        print_line(&format!("Tracking at  {url}\n\nUntil stopped (Ctrl-C)."));
+        print_line(&format!(
+            "Tracking at  {url}\n  over TCP   {site}/announce\n\nUntil stopped (Ctrl-C)."
+        ));
     }
-    runtime.block_on(async {
-        tokio::select! {
-            () = http::serve(listener, router) => {}
-            () = stopped() => {}
-        }
-    });
-    runtime.shutdown_background();
+    runtime.block_on(stopped());
+    handle.drain(track.drain);
     Ok(())
 }
 
@@ -51,9 +52,4 @@ pub(super) fn config() -> Result<TrackerConfig> {
         server,
         ..TrackerConfig::default()
     })
-}
-
-fn words_for_browsers() -> Router {
-    const WORDS: &str = "This is a Headwater tracker. Put its ws:// address, ending in /announce, into a torrent.\n";
-    Router::new().route("/", get(|| async { WORDS }))
 }

@@ -231,9 +231,11 @@ fn is_local_name(headers: &HeaderMap) -> bool {
     let Some(host) = headers.get(header::HOST) else {
         return true;
     };
-    let Ok(host) = host.to_str() else {
-        return false;
-    };
+    host.to_str().is_ok_and(is_local_host)
+}
+
+/// Whether a `Host` names this machine as only itself can be named.
+pub(crate) fn is_local_host(host: &str) -> bool {
     let without_port = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,
@@ -244,7 +246,8 @@ fn is_local_name(headers: &HeaderMap) -> bool {
     is_localhost || name.parse::<IpAddr>().is_ok()
 }
 
-fn is_of_one_connection(error: &io::Error) -> bool {
+/// Whether the system says of one connection that it failed, not of all.
+pub(crate) fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted

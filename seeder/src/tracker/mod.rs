@@ -1,290 +1,264 @@
-//! The tracker on the network: WebSockets around the core's [`headwater_core::tracker::server::Tracker`].
+//! The tracker on the network: WebSockets and HTTP around the core's [`Tracker`].
 //!
-//! One lock around the logic, one task a socket. Who is introduced to whom is the core's; here
-//! are sockets, how long they may be silent, how much may wait for them, and who may open them.
+//! One lock around the logic; a few threads, each with sockets of its own, that read and decode
+//! before they take it. Who is introduced to whom is the core's; here are sockets, how long they
+//! may be silent, how much may wait for them, and who may open them.
 
-mod connection;
-mod outbox;
+mod config;
+mod embedded;
+mod frame;
+mod metrics;
+mod socket;
+mod tls;
+mod web;
+mod worker;
 
-use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, SocketAddr};
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{ConnectInfo, State};
-use axum::http::{Extensions, HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::any;
+pub use config::{TlsFiles, TrackerConfig};
+pub use embedded::router;
+use headwater_core::ids::SwarmHash;
 use headwater_core::time::Instant;
-use headwater_core::tracker::message::MAX_MESSAGE;
-use headwater_core::tracker::server::{ConnKey, Input, Output, ServerConfig, Stats, Tracker};
-use outbox::{Inbox, Outbox};
-use tracing::debug;
+use headwater_core::tracker::message::Counts;
+use headwater_core::tracker::server::{
+    Input, Output, PlainAnnounce, PlainResponse, Stats, Tracker,
+};
+use tls::Tls;
+use worker::{MAX_THREADS, Mail, Mailbox, Worker};
 
-/// Bytes read from a socket at once. Most sockets are idle: this is what they cost.
-const READ_BUFFER: usize = 4 << 10;
+/// Sockets over the limit that are told so; more are closed without a word.
+const TOLD: usize = 64;
 
-/// How the tracker treats its sockets.
+/// How often the leaving look whether all have gone.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// The tracker, to be shared. It ends with the last of these.
 #[derive(Clone, Debug)]
-pub struct TrackerConfig {
-    /// How the tracker itself behaves.
-    pub server: ServerConfig,
-    /// Pages that may connect, by origin (`https://example.org`); empty for all. Programs that
-    /// are not browsers send no origin, and may.
-    pub origins: Vec<String>,
-    /// Proxies whose `X-Forwarded-For` is believed.
-    pub proxies: Vec<IpAddr>,
-    /// Sockets in all, about 15 KiB each while idle.
-    pub max_connections: usize,
-    /// Sockets from one address, this machine's own excepted.
-    pub max_connections_per_address: usize,
-    /// A socket that opened has this long to say something.
-    pub first_message_timeout: Duration,
-    /// Pause after which a silent socket is pinged.
-    pub ping_after: Duration,
-    /// How long a pinged socket may stay silent, or one that is sent to not take it.
-    pub ping_timeout: Duration,
+pub struct TrackerHandle(Arc<Running>);
+
+#[derive(Debug)]
+struct Running(Arc<Shared>);
+
+/// What its threads share.
+pub(super) struct Shared {
+    config: Arc<TrackerConfig>,
+    tls: Option<Tls>,
+    started: std::time::Instant,
+    tracker: Mutex<Tracker>,
+    mailboxes: Vec<Arc<Mailbox>>,
+    next: AtomicUsize,
+    /// Sockets, whatever they are.
+    open: AtomicUsize,
+    /// WebSockets.
+    admitted: Mutex<Admitted>,
+    is_draining: AtomicBool,
 }
 
-impl Default for TrackerConfig {
-    fn default() -> Self {
-        Self {
-            server: ServerConfig::default(),
-            origins: Vec::new(),
-            proxies: Vec::new(),
-            max_connections: 1 << 14,
-            max_connections_per_address: 256,
-            first_message_timeout: Duration::from_secs(15),
-            ping_after: Duration::from_secs(30),
-            ping_timeout: Duration::from_secs(15),
-        }
+#[derive(Debug, Default)]
+struct Admitted {
+    count: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }
 
-/// The tracker, to be shared.
-#[derive(Clone, Debug)]
-pub struct TrackerHandle(Arc<Shared>);
-
-#[derive(Debug)]
-struct Shared {
-    config: TrackerConfig,
-    started: std::time::Instant,
-    state: Mutex<Sockets>,
-}
-
-#[derive(Debug)]
-struct Sockets {
-    tracker: Tracker,
-    open: BTreeMap<ConnKey, Outbox>,
-    by_address: HashMap<IpAddr, usize>,
-    next_key: u64,
-}
-
 impl TrackerHandle {
-    /// A tracker with no sockets. Its `server.seed` should be the platform's luck.
-    pub fn new(config: TrackerConfig) -> Self {
-        let state = Mutex::new(Sockets {
-            tracker: Tracker::new(config.server.clone()),
-            open: BTreeMap::new(),
-            by_address: HashMap::new(),
-            next_key: 0,
-        });
-        Self(Arc::new(Shared {
-            config,
+    /// A tracker that gets its WebSockets from [`router`]. Its `server.seed` should be the
+    /// platform's luck.
+    ///
+    /// # Errors
+    /// If the system gives no threads or no way to wait for sockets.
+    pub fn new(config: TrackerConfig) -> io::Result<Self> {
+        Self::start(config, None)
+    }
+
+    /// A tracker with a port of its own.
+    ///
+    /// # Errors
+    /// The same, or if the certificate cannot be read.
+    pub fn listen(config: TrackerConfig, listener: std::net::TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Self::start(config, Some(mio::net::TcpListener::from_std(listener)))
+    }
+
+    fn start(config: TrackerConfig, listener: Option<mio::net::TcpListener>) -> io::Result<Self> {
+        let tls = config.tls.clone().map(Tls::new).transpose();
+        let tls = tls.map_err(io::Error::other)?;
+        let mut listener = listener;
+        let threads = 0..config.threads.clamp(1, MAX_THREADS);
+        let workers: Vec<_> = threads
+            .map(|number| Worker::new(number, listener.take()))
+            .collect::<io::Result<_>>()?;
+        let shared = Arc::new(Shared {
+            tls,
             started: std::time::Instant::now(),
-            state,
-        }))
+            tracker: Mutex::new(Tracker::new(config.server.clone())),
+            config: Arc::new(config),
+            mailboxes: workers.iter().map(|one| Arc::clone(&one.mailbox)).collect(),
+            next: AtomicUsize::new(0),
+            open: AtomicUsize::new(0),
+            admitted: Mutex::default(),
+            is_draining: AtomicBool::new(false),
+        });
+        let handle = Self(Arc::new(Running(Arc::clone(&shared))));
+        for worker in workers {
+            let worker = worker.bind(Arc::clone(&shared))?;
+            let thread = std::thread::Builder::new().name("tracker".to_owned());
+            thread.spawn(move || worker.run())?;
+        }
+        Ok(handle)
     }
 
     /// What it has, and what it has done.
     pub fn stats(&self) -> Stats {
-        self.state().tracker.stats()
+        self.shared().stats()
     }
 
-    /// Answer a request to open a WebSocket, or say why not.
-    pub fn upgrade(
-        &self,
-        upgrade: WebSocketUpgrade,
-        headers: &HeaderMap,
-        address: Option<IpAddr>,
-    ) -> Response {
-        if !self.is_origin_welcome(headers) {
-            return (
-                StatusCode::FORBIDDEN,
-                "this page may not use this tracker\n",
-            )
-                .into_response();
+    /// Sockets that are open, whatever they are.
+    pub fn sockets(&self) -> usize {
+        self.shared().sockets()
+    }
+
+    /// Take nobody in any more, and send all away, a few at a time, within `during`. Blocks until
+    /// they are gone or that has passed.
+    pub fn drain(&self, during: Duration) {
+        let shared = self.shared();
+        shared.is_draining.store(true, Ordering::Relaxed);
+        let until = std::time::Instant::now() + during;
+        for thread in 0..shared.mailboxes.len() {
+            shared.post(thread, [Mail::Drain(until)]);
         }
-        let address = address.map(|address| self.client_of(address, headers));
-        let Some((key, inbox)) = self.admit(address) else {
-            return (StatusCode::SERVICE_UNAVAILABLE, "too many connections\n").into_response();
-        };
-        // From here on it is counted, and given back when this is dropped, wherever that happens.
-        let admitted = Admitted {
-            handle: self.clone(),
-            key,
-            address,
-        };
-        upgrade
-            .read_buffer_size(READ_BUFFER)
-            // Written through at once: what waits for a slow reader waits in its outbox, counted.
-            .write_buffer_size(0)
-            .max_write_buffer_size(outbox::MAX_WAITING + MAX_MESSAGE)
-            // Twice as long can be read, so that what is too long is refused with a reason.
-            .max_message_size(2 * MAX_MESSAGE)
-            .max_frame_size(2 * MAX_MESSAGE)
-            .on_upgrade(move |socket| connection::run(socket, admitted, inbox))
-    }
-
-    fn is_origin_welcome(&self, headers: &HeaderMap) -> bool {
-        let Some(origin) = headers.get(header::ORIGIN) else {
-            return true;
-        };
-        let allowed = &self.0.config.origins;
-        allowed.is_empty()
-            || allowed
-                .iter()
-                .any(|one| one.as_bytes() == origin.as_bytes())
-    }
-
-    /// Whom a socket is for: behind a proxy of ours, the last address it did not add itself.
-    fn client_of(&self, address: IpAddr, headers: &HeaderMap) -> IpAddr {
-        if !self.0.config.proxies.contains(&address) {
-            return address;
+        while self.sockets() > 0 && std::time::Instant::now() < until {
+            std::thread::sleep(LOOK);
         }
-        let forwarded = headers.get_all("x-forwarded-for").iter().next_back();
-        let last = forwarded
-            .and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
-        last.unwrap_or(address)
     }
 
-    fn admit(&self, address: Option<IpAddr>) -> Option<(ConnKey, Inbox)> {
-        let config = &self.0.config;
-        let mut state = self.state();
-        if state.open.len() >= config.max_connections {
-            return None;
+    fn shared(&self) -> &Shared {
+        &self.0.0
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for thread in 0..self.0.mailboxes.len() {
+            self.0.post(thread, [Mail::Stop]);
         }
-        if let Some(address) = address.filter(|address| !address.is_loopback()) {
-            let count = state.by_address.entry(address).or_default();
-            if *count >= config.max_connections_per_address {
-                return None;
+    }
+}
+
+impl Shared {
+    fn stats(&self) -> Stats {
+        self.tracker().stats()
+    }
+
+    fn sockets(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Relaxed)
+    }
+
+    /// Tell the tracker, and take what it wants done.
+    fn tell(&self, input: Input<'_>, outputs: &mut VecDeque<Output>) {
+        let now = self.now();
+        let mut tracker = self.tracker();
+        tracker.handle_input(now, input);
+        while let Some(output) = tracker.poll_output() {
+            outputs.push_back(output);
+        }
+    }
+
+    fn tell_time(&self, outputs: &mut VecDeque<Output>) {
+        let timeout = self.tracker().poll_timeout();
+        if timeout.is_some_and(|timeout| timeout <= self.now()) {
+            self.tell(Input::TimedOut, outputs);
+        }
+    }
+
+    fn announce_plain(&self, announce: &PlainAnnounce) -> Result<PlainResponse, &'static str> {
+        let now = self.now();
+        self.tracker().announce_plain(now, announce)
+    }
+
+    fn scrape(&self, hashes: &[SwarmHash]) -> Vec<Counts> {
+        self.tracker().scrape(hashes)
+    }
+
+    /// Whether one more socket is taken at all.
+    fn open_one(&self) -> bool {
+        let most = self.config.max_connections + TOLD;
+        let is_room = self.open.fetch_add(1, Ordering::Relaxed) < most;
+        if !is_room {
+            self.close_one();
+        }
+        is_room
+    }
+
+    fn close_one(&self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether one more WebSocket is taken, for this client.
+    fn admit(&self, client: IpAddr) -> bool {
+        let mut admitted = self.admitted();
+        if admitted.count >= self.config.max_connections {
+            return false;
+        }
+        if !client.is_loopback() {
+            let count = admitted.by_address.entry(client).or_default();
+            if *count >= self.config.max_connections_per_address {
+                return false;
             }
             *count += 1;
         }
-        let key = ConnKey(state.next_key);
-        state.next_key += 1;
-        let (outbox, inbox) = outbox::outbox();
-        state.open.insert(key, outbox);
-        state
-            .tracker
-            .handle_input(self.now(), Input::Connected(key));
-        Some((key, inbox))
+        admitted.count += 1;
+        true
     }
 
-    fn received(&self, key: ConnKey, text: &str) {
-        let mut state = self.state();
-        state
-            .tracker
-            .handle_input(self.now(), Input::Received(key, text));
-        self.deliver(&mut state);
-    }
-
-    fn closed(&self, key: ConnKey, address: Option<IpAddr>) {
-        let mut state = self.state();
-        state.open.remove(&key);
-        if let Some(address) = address
-            && let Some(count) = state.by_address.get_mut(&address)
-        {
+    fn dismiss(&self, client: IpAddr) {
+        let mut admitted = self.admitted();
+        admitted.count -= 1;
+        if let Some(count) = admitted.by_address.get_mut(&client) {
             *count -= 1;
             if *count == 0 {
-                state.by_address.remove(&address);
+                admitted.by_address.remove(&client);
             }
         }
-        state.tracker.handle_input(self.now(), Input::Closed(key));
-        self.deliver(&mut state);
     }
 
-    fn deliver(&self, state: &mut Sockets) {
-        while let Some(output) = state.tracker.poll_output() {
-            match output {
-                Output::Close(key, reason) => state.hang_up(key, reason),
-                Output::Send(key, text) => {
-                    if state
-                        .open
-                        .get(&key)
-                        .is_some_and(|outbox| !outbox.push(text))
-                    {
-                        state.hang_up(key, "does not read what it is sent");
-                        state.tracker.handle_input(self.now(), Input::Closed(key));
-                    }
-                }
-            }
+    fn next_thread(&self) -> usize {
+        self.next.fetch_add(1, Ordering::Relaxed) % self.mailboxes.len()
+    }
+
+    fn post(&self, thread: usize, mail: impl IntoIterator<Item = Mail>) {
+        if let Some(mailbox) = self.mailboxes.get(thread) {
+            mailbox.post(mail);
         }
     }
 
     fn now(&self) -> Instant {
-        Instant::START + self.0.started.elapsed()
+        Instant::START + self.started.elapsed()
     }
 
-    fn state(&self) -> MutexGuard<'_, Sockets> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Sockets {
-    /// Without an outbox, the socket's task sends what it still has, and ends.
-    fn hang_up(&mut self, key: ConnKey, reason: &str) {
-        if self.open.remove(&key).is_some() {
-            debug!(connection = key.0, "closed: {reason}");
-        }
-    }
-}
-
-/// A socket that counts, until it is dropped.
-#[derive(Debug)]
-struct Admitted {
-    handle: TrackerHandle,
-    key: ConnKey,
-    address: Option<IpAddr>,
-}
-
-impl Admitted {
-    fn config(&self) -> &TrackerConfig {
-        &self.handle.0.config
+    fn tracker(&self) -> MutexGuard<'_, Tracker> {
+        self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn received(&self, text: &str) {
-        self.handle.received(self.key, text);
+    fn admitted(&self) -> MutexGuard<'_, Admitted> {
+        self.admitted.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl Drop for Admitted {
-    fn drop(&mut self) {
-        self.handle.closed(self.key, self.address);
-    }
-}
-
-/// `/announce`, for WebSockets. Wants [`ConnectInfo`] in the request to count by address.
-pub fn router(handle: TrackerHandle) -> Router {
-    Router::new()
-        .route("/announce", any(announce))
-        .with_state(handle)
-}
-
-async fn announce(
-    State(handle): State<TrackerHandle>,
-    headers: HeaderMap,
-    extensions: Extensions,
-    upgrade: WebSocketUpgrade,
-) -> Response {
-    let address = extensions.get::<ConnectInfo<SocketAddr>>();
-    handle.upgrade(
-        upgrade,
-        &headers,
-        address.map(|ConnectInfo(address)| address.ip().to_canonical()),
-    )
 }
 
 #[cfg(test)]
