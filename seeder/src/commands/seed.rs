@@ -24,7 +24,7 @@ use crate::making::{self, Made};
 use crate::report::{Links, Ready, Reporter};
 use crate::tcp::{Tcp, TcpConfig};
 use crate::torrent_file;
-use crate::tracker::{self, TrackerHandle};
+use crate::tracker;
 use crate::webrtc::{Endpoint, EndpointConfig};
 
 /// Peers of one torrent at the most.
@@ -62,7 +62,7 @@ pub fn run(seed: &Seed) -> Result<()> {
     let slugs = slugs(&torrents);
     let ready = ready(seed, &site, (webrtc, tcp_at), &torrents, &slugs);
     let beside = if seed.own_tracker {
-        tracker::router(TrackerHandle::new(track::config()?))
+        tracker::router(track::embedded()?)
     } else {
         Router::new()
     };

@@ -24,7 +24,8 @@ pub fn run(track: &Track) -> Result<()> {
     let mut config = track.tracker.clone();
     config.server.seed = luck()?.next_u64();
     let is_secure = config.tls.is_some();
-    let handle = TrackerHandle::listen(config, listener).map_err(|e| Error::Other(e.to_string()))?;
+    let handle =
+        TrackerHandle::listen(config, listener).map_err(|e| Error::Other(e.to_string()))?;
     let site = match is_secure {
         true => site_of(bound).replacen("http", "https", 1),
         false => site_of(bound),
@@ -42,14 +43,15 @@ pub fn run(track: &Track) -> Result<()> {
     Ok(())
 }
 
-/// The defaults, and this machine's luck.
-pub(super) fn config() -> Result<TrackerConfig> {
+/// A tracker with all defaults, for somebody else's port.
+pub(super) fn embedded() -> Result<TrackerHandle> {
     let server = ServerConfig {
         seed: luck()?.next_u64(),
         ..ServerConfig::default()
     };
-    Ok(TrackerConfig {
+    let config = TrackerConfig {
         server,
         ..TrackerConfig::default()
-    })
+    };
+    TrackerHandle::new(config).map_err(|e| Error::Other(format!("cannot track: {e}")))
 }

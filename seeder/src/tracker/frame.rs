@@ -186,15 +186,20 @@ mod tests {
         assert_eq!(with(0, 0x09), Err(Fault::Protocol), "a ping in parts");
         assert_eq!(with(1, 0x80 | 101), Err(Fault::TooLong));
         let mut huge = vec![0x81, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
-        assert_eq!(read(&mut huge, 100), Err(Fault::TooLong), "nothing is allocated");
+        assert_eq!(
+            read(&mut huge, 100),
+            Err(Fault::TooLong),
+            "nothing is allocated"
+        );
     }
 
     #[test]
     fn tungstenite_writes_what_we_read_and_reads_what_we_write() {
-        use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket};
         use tokio_tungstenite::tungstenite::Message;
+        use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket};
         let text = "x".repeat(70_000);
-        let mut client = WebSocket::from_raw_socket(std::io::Cursor::new(Vec::new()), Role::Client, None);
+        let mut client =
+            WebSocket::from_raw_socket(std::io::Cursor::new(Vec::new()), Role::Client, None);
         client.send(Message::text(text.as_str())).unwrap();
         let mut sent = client.get_ref().get_ref().clone();
         let frame = read(&mut sent, 1 << 20).unwrap().unwrap();

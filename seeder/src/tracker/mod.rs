@@ -29,7 +29,7 @@ use headwater_core::tracker::server::{
     Input, Output, PlainAnnounce, PlainResponse, Stats, Tracker,
 };
 use tls::Tls;
-use worker::{MAX_THREADS, Mail, Mailbox, Worker};
+use worker::{MAX_THREADS, Mail, Mailbox, Unbound};
 
 /// Sockets over the limit that are told so; more are closed without a word.
 const TOLD: usize = 64;
@@ -98,7 +98,7 @@ impl TrackerHandle {
         let mut listener = listener;
         let threads = 0..config.threads.clamp(1, MAX_THREADS);
         let workers: Vec<_> = threads
-            .map(|number| Worker::new(number, listener.take()))
+            .map(|number| Unbound::new(number, listener.take()))
             .collect::<io::Result<_>>()?;
         let shared = Arc::new(Shared {
             tls,

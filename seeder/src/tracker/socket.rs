@@ -188,7 +188,8 @@ impl Socket {
             State::Open => {
                 // What is to come is known: no doubling.
                 let length = frame::length(&self.inbox).unwrap_or(0);
-                self.inbox.reserve_exact(length.saturating_sub(self.inbox.len()));
+                self.inbox
+                    .reserve_exact(length.saturating_sub(self.inbox.len()));
             }
             State::Closing | State::Shut => self.inbox = Vec::new(),
         }
@@ -261,7 +262,9 @@ impl Socket {
         self.spend(now, payload.len(), config);
         match frame.kind {
             Kind::Close => {
-                let code = payload.first_chunk().map_or(1000, |code| u16::from_be_bytes(*code));
+                let code = payload
+                    .first_chunk()
+                    .map_or(1000, |code| u16::from_be_bytes(*code));
                 self.hang_up(code);
             }
             Kind::Ping => frame::write(&mut self.outbox, Kind::Pong, payload),
@@ -313,7 +316,11 @@ impl Socket {
         if self.state == State::Open {
             // Codes that nobody may write, among them "no code", are not written back.
             let is_writable = matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
-            let code = if is_writable { code } else { Fault::Protocol as u16 };
+            let code = if is_writable {
+                code
+            } else {
+                Fault::Protocol as u16
+            };
             frame::write(&mut self.outbox, Kind::Close, &code.to_be_bytes());
         }
         self.state = State::Closing;

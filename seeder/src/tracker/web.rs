@@ -137,7 +137,10 @@ fn respond(shared: &Shared, request: &Request<'_>, client: IpAddr) -> Result<Ans
     // DNS rebinding: a page elsewhere must not read this machine's counters under its own name.
     let host = request.fields.field("host");
     if shared.config.is_local && !host.is_none_or(is_local_host) {
-        return Err(Page::words(421, "this tracker is on this machine alone; use its address\n"));
+        return Err(Page::words(
+            421,
+            "this tracker is on this machine alone; use its address\n",
+        ));
     }
     if !request.is_get {
         return Err(Page::words(405, "only GET\n"));
@@ -155,7 +158,10 @@ fn respond(shared: &Shared, request: &Request<'_>, client: IpAddr) -> Result<Ans
         },
         "/metrics" => Page {
             kind: "text/plain; version=0.0.4; charset=utf-8",
-            ..Page::text(200, metrics::exposition(&shared.stats(), shared.sockets()).into_bytes())
+            ..Page::text(
+                200,
+                metrics::exposition(&shared.stats(), shared.sockets()).into_bytes(),
+            )
         },
         // Some clients put the WebSocket at the root.
         "/" if !is_upgrade(request.fields) => Page::words(200, WORDS),
@@ -195,7 +201,9 @@ fn upgrade(shared: &Shared, fields: &dyn Fields) -> Result<Answer, Page> {
         let mut words = words.split(',').map(str::trim);
         words.any(|word| word.eq_ignore_ascii_case("upgrade"))
     });
-    let key = fields.field("sec-websocket-key").filter(|key| key.len() == 24);
+    let key = fields
+        .field("sec-websocket-key")
+        .filter(|key| key.len() == 24);
     match (fields.field("sec-websocket-version"), key) {
         (Some("13"), Some(key)) if is_connection && is_upgrade(fields) => {
             Ok(Answer::Upgrade(accept(key)))
@@ -274,7 +282,9 @@ impl Asked {
                 _ => {}
             }
         }
-        let port = port.filter(|port| *port > 0).ok_or("port must be 1 to 65535")?;
+        let port = port
+            .filter(|port| *port > 0)
+            .ok_or("port must be 1 to 65535")?;
         Ok(Self {
             announce: PlainAnnounce {
                 info_hash: SwarmHash(info_hash.ok_or("info_hash must be 20 bytes")?),
@@ -378,7 +388,9 @@ fn unescaped(text: &[u8]) -> Cow<'_, [u8]> {
     let digit = |at: usize| char::from(*text.get(at)?).to_digit(16);
     let (mut bytes, mut at) = (Vec::with_capacity(text.len()), 0);
     while let Some(&byte) = text.get(at) {
-        let escaped = (byte == b'%').then(|| Some(digit(at + 1)? << 4 | digit(at + 2)?)).flatten();
+        let escaped = (byte == b'%')
+            .then(|| Some(digit(at + 1)? << 4 | digit(at + 2)?))
+            .flatten();
         bytes.push(escaped.map_or(byte, |escaped| escaped as u8));
         at += if escaped.is_some() { 3 } else { 1 };
     }
@@ -391,7 +403,10 @@ mod tests {
 
     #[test]
     fn the_handshake_of_the_rfc_is_answered_as_it_says() {
-        assert_eq!(accept("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(
+            accept("dGhlIHNhbXBsZSBub25jZQ=="),
+            "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+        );
     }
 
     #[test]
@@ -406,19 +421,39 @@ mod tests {
         let fields: Vec<_> = fields_of("a=%00%fF+x&b&c=%2&d=1").collect();
         let expected: [(&str, &[u8]); 4] =
             [("a", b"\x00\xff+x"), ("b", b""), ("c", b"%2"), ("d", b"1")];
-        assert!(fields.iter().map(|(name, value)| (*name, &**value)).eq(expected));
+        assert!(
+            fields
+                .iter()
+                .map(|(name, value)| (*name, &**value))
+                .eq(expected)
+        );
     }
 
     #[test]
     fn what_an_announce_lacks_is_named() {
         let ip: IpAddr = "192.0.2.1".parse().unwrap();
-        let (hash, id) = ("info_hash=aaaaaaaaaaaaaaaaaaaa", "peer_id=bbbbbbbbbbbbbbbbbbbb");
+        let (hash, id) = (
+            "info_hash=aaaaaaaaaaaaaaaaaaaa",
+            "peer_id=bbbbbbbbbbbbbbbbbbbb",
+        );
         let reason = |query: &str| Asked::read(query, ip).err();
         assert_eq!(reason(&format!("{hash}&{id}&port=1&left=5")), None);
-        assert_eq!(reason(&format!("{hash}&{id}")), Some("port must be 1 to 65535"));
-        assert_eq!(reason(&format!("{hash}&{id}&port=65536")), Some("port must be 1 to 65535"));
-        assert_eq!(reason(&format!("{id}&port=1")), Some("info_hash must be 20 bytes"));
-        assert_eq!(reason(&format!("{hash}&port=1")), Some("peer_id must be 20 bytes"));
+        assert_eq!(
+            reason(&format!("{hash}&{id}")),
+            Some("port must be 1 to 65535")
+        );
+        assert_eq!(
+            reason(&format!("{hash}&{id}&port=65536")),
+            Some("port must be 1 to 65535")
+        );
+        assert_eq!(
+            reason(&format!("{id}&port=1")),
+            Some("info_hash must be 20 bytes")
+        );
+        assert_eq!(
+            reason(&format!("{hash}&port=1")),
+            Some("peer_id must be 20 bytes")
+        );
         let asked = Asked::read(&format!("{hash}&{id}&port=1&ip=203.0.113.9"), ip).unwrap();
         assert_eq!(asked.announce.address.ip(), ip, "not the one it names");
     }

@@ -147,20 +147,6 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(number: usize, listener: Option<TcpListener>) -> io::Result<Unbound> {
-        let poll = Poll::new()?;
-        let mailbox = Arc::new(Mailbox {
-            mail: Mutex::new(Vec::new()),
-            waker: Waker::new(poll.registry(), MAIL)?,
-        });
-        Ok(Unbound {
-            number,
-            listener,
-            poll,
-            mailbox,
-        })
-    }
-
     /// Serve until told to stop.
     pub(super) fn run(mut self) {
         let mut events = Events::with_capacity(ROUND);
@@ -185,7 +171,10 @@ impl Worker {
                             self.read(slot, event.is_read_closed());
                         }
                         if event.is_writable()
-                            && self.sockets.get(slot).is_some_and(|one| one.waiting() > 0 || !one.stream.is_plain())
+                            && self
+                                .sockets
+                                .get(slot)
+                                .is_some_and(|one| one.waiting() > 0 || !one.stream.is_plain())
                         {
                             self.soil(slot);
                         }
@@ -363,9 +352,8 @@ impl Worker {
                     }
                     Answer::Upgrade(_) => Page::too_many(),
                 };
-                let is_last = request.is_last
-                    || page.status >= 400
-                    || web::is_closing(request.fields);
+                let is_last =
+                    request.is_last || page.status >= 400 || web::is_closing(request.fields);
                 page.write(socket.outbox(), is_last);
                 match is_last {
                     true => socket.hang_up(0),
@@ -407,7 +395,10 @@ impl Worker {
                 }
             }
             Output::Send(..) => {
-                debug!(connection = key.0, "closed: it does not read what it is sent");
+                debug!(
+                    connection = key.0,
+                    "closed: it does not read what it is sent"
+                );
                 return self.remove(slot_of(key));
             }
         }
@@ -460,7 +451,11 @@ impl Worker {
         self.is_accepting |= self.listener.is_some();
         let now = self.now;
         for slot in 0..self.sockets.slots.len() {
-            match self.sockets.get(slot).map(|socket| socket.tick(now, &config)) {
+            match self
+                .sockets
+                .get(slot)
+                .map(|socket| socket.tick(now, &config))
+            {
                 Some(Ok(true)) => self.soil(slot),
                 Some(Err(Over)) => self.remove(slot),
                 _ => {}
@@ -506,7 +501,8 @@ impl Worker {
         self.shared.close_one();
         if let Some(client) = socket.counted {
             self.shared.dismiss(client);
-            self.shared.tell(Input::Closed(socket.key), &mut self.outputs);
+            self.shared
+                .tell(Input::Closed(socket.key), &mut self.outputs);
         }
     }
 }
@@ -520,6 +516,20 @@ pub(super) struct Unbound {
 }
 
 impl Unbound {
+    pub(super) fn new(number: usize, listener: Option<TcpListener>) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let mailbox = Arc::new(Mailbox {
+            mail: Mutex::new(Vec::new()),
+            waker: Waker::new(poll.registry(), MAIL)?,
+        });
+        Ok(Self {
+            number,
+            listener,
+            poll,
+            mailbox,
+        })
+    }
+
     pub(super) fn bind(mut self, shared: Arc<Shared>) -> io::Result<Worker> {
         if let Some(listener) = &mut self.listener {
             let registry = self.poll.registry();
