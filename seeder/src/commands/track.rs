@@ -32,7 +32,7 @@ pub fn run(track: &Track) -> Result<()> {
     };
     let url = tracker_of(&site);
     if track.json {
-        print_json(&json!({ "tracker": url, "http": format!("{site}/announce") }));
+        print_json(&json!({ "tracker": url }));
     } else {
         print_line(&format!(
             "Tracking at  {url}\n  over TCP   {site}/announce\n\nUntil stopped (Ctrl-C)."
