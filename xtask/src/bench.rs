@@ -35,6 +35,20 @@ const BENCHES: &[Bench] = &[
         command: || sh::command(sh::target().join("release/swarm-bench"), ["--lines"]),
     },
     Bench {
+        name: "distance",
+        about: "a native seeder and a page with a long round trip between them, against the link",
+        runs: 3,
+        prepare: prepare_distance,
+        command: || sh::command("node", ["tests/bench/distance.mjs"]),
+    },
+    Bench {
+        name: "sources",
+        about: "a fast seeder and a slow one beside it, against the fast one alone",
+        runs: 5,
+        prepare: prepare_pages,
+        command: || sh::command("node", ["tests/bench/sources.mjs"]),
+    },
+    Bench {
         name: "transfer",
         about: "256 MiB from a native seeder into a page: Headwater, WebTorrent, the bare channel",
         runs: 5,
@@ -124,17 +138,20 @@ fn prepare_pages() -> Result<()> {
     steps::build_release()
 }
 
+fn prepare_distance() -> Result<()> {
+    prepare_pages()?;
+    example("delay_relay")
+}
+
 fn prepare_transfer() -> Result<()> {
     prepare_pages()?;
-    let example = [
-        "build",
-        "--release",
-        "--package",
-        "headwater",
-        "--example",
-        "raw_channel",
-    ];
-    sh::run(&mut sh::cargo(example))
+    example("raw_channel")
+}
+
+/// Builds a program of ours that only benches need.
+fn example(name: &str) -> Result<()> {
+    let package = ["--package", "headwater"];
+    sh::run(sh::cargo(["build", "--release", "--example", name]).args(package))
 }
 
 fn prepare_swarm() -> Result<()> {
