@@ -17,6 +17,8 @@ const BROWSER_PACKAGES: &[&str] = &["chromium", "firefox-esr", "iproute2"];
 const PLAYER_PACKAGES: &[&str] = &["curl", "ffmpeg"];
 /// What Firefox decodes H.264 with, whichever version this Debian has.
 const DECODER_PACKAGE: &str = "^libavcodec[0-9]+$";
+/// Other people's clients, to be met.
+const PEER_PACKAGES: &[&str] = &["aria2", "transmission-cli", "transmission-daemon"];
 const OLDEST_NODE: u32 = 20;
 const LIBTORRENT: &str = "2.1.1";
 
@@ -25,7 +27,10 @@ pub(crate) fn everything() -> Result<()> {
     browsers()?;
     packages(PLAYER_PACKAGES)?;
     python()?;
+    packages(PEER_PACKAGES)?;
     npm("tests/e2e")?;
+    // WebTorrent and its tracker.
+    npm("tests/bench/webtorrent")?;
     to_build()
 }
 

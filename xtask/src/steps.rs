@@ -208,7 +208,11 @@ fn build() -> Result<()> {
 fn interop() -> Result<()> {
     for script in files("tests/interop", ".py")? {
         println!("--- {}", script.display());
-        sh::run(sh::command(setup::venv_python(), [script]).env("HEADWATER", debug("headwater")))?;
+        sh::run(
+            sh::command(setup::venv_python(), [script])
+                .env("HEADWATER", debug("headwater"))
+                .env("PYTHONDONTWRITEBYTECODE", "1"),
+        )?;
     }
     Ok(())
 }

@@ -63,7 +63,11 @@ impl Swarm {
 
     pub(super) fn greet(&self, peer: &mut Peer, swarm: SwarmHash) {
         let hello = Handshake {
-            features: Features::ALL,
+            // Of a v1 torrent libtorrent takes the v2 bit for a contradiction, and hangs up.
+            features: Features {
+                v2: self.hashes.v2().is_some(),
+                ..Features::ALL
+            },
             swarm,
             peer_id: self.config.peer_id,
         };

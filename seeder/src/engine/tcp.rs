@@ -26,6 +26,13 @@ pub(super) const fn is_tcp(peer: PeerKey) -> bool {
     peer.0 & TCP_BIT != 0
 }
 
+/// Whether who listens at `own` is called at `address`, as far as the address tells.
+fn is_same(own: SocketAddr, address: SocketAddr) -> bool {
+    let is_here =
+        own.ip() == address.ip() || own.ip().is_unspecified() && address.ip().is_loopback();
+    is_here && own.port() == address.port()
+}
+
 /// TCP, and whom each torrent might call.
 #[derive(Debug)]
 pub(super) struct Calls {
@@ -91,8 +98,13 @@ impl Engine {
     /// Somebody is said to have or want this torrent; whether that may be is the caller's to know.
     pub fn heard_of(&mut self, torrent: TorrentNumber, address: SocketAddr) {
         let now = self.now();
-        let calls = self.calls.as_mut();
-        if let Some(candidates) = calls.and_then(|calls| calls.candidates.get_mut(torrent)) {
+        let Some(calls) = &mut self.calls else { return };
+        // Trackers name us too.
+        let own = calls.tcp.local_addr();
+        if own.is_some_and(|own| is_same(own, address)) {
+            return;
+        }
+        if let Some(candidates) = calls.candidates.get_mut(torrent) {
             candidates.heard(now, address);
         }
     }

@@ -53,7 +53,12 @@ impl Answer {
         let root = document.root();
         root.dict()?;
         let number = |key: &[u8]| root.get(key).and_then(|value| value.int());
-        let count = |key: &[u8]| number(key).and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+        let count = |key: &[u8]| {
+            number(key)
+                .and_then(|n| u32::try_from(n).ok())
+                .unwrap_or(0)
+                .into()
+        };
         let seconds =
             |key: &[u8]| number(key).map(|n| Duration::from_secs(n.clamp(0, 1 << 31) as u64));
         let id = root.get(b"tracker id").and_then(|value| value.bytes());

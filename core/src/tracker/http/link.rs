@@ -11,12 +11,12 @@ use crate::time::{Duration, Instant};
 use crate::tracker::message::AnnounceEvent;
 
 /// What a tracker's interval is held to, and what it is when it says none.
-const MIN_INTERVAL: Duration = Duration::from_secs(30);
+const MIN_INTERVAL: Duration = Duration::from_secs(15);
 const MAX_INTERVAL: Duration = Duration::from_secs(3600);
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(900);
 
 /// First pause before a tracker that named nobody is asked again, if it allows; doubled each time.
-const HUNGRY_INTERVAL: Duration = Duration::from_secs(30);
+const HUNGRY_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Pauses after an announce without an answer: the first, doubled each time up to the last.
 const MIN_RETRY: Duration = Duration::from_secs(5);

@@ -227,7 +227,9 @@ impl HttpClient {
                 self.outputs.push_back(Output::Heard(*peer));
             }
         }
-        let is_hungry = self.left != Some(0) && answer.peers.is_empty();
+        // Many a tracker names us too.
+        let is_alone = answer.peers.is_empty() || answer.complete + answer.incomplete == 1;
+        let is_hungry = self.left != Some(0) && is_alone;
         if self.links[at].answered(now, &answer, is_hungry, &mut self.rng) {
             let url = url.clone();
             self.tell(Event::Connected { url });

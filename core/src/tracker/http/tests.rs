@@ -144,8 +144,8 @@ fn a_tracker_out_in_the_world_cannot_send_us_home() {
 #[test]
 fn intervals_are_held_within_reason() {
     for (said, least, most) in [
-        ("i1e", 30, 33),
-        ("i-1e", 30, 33),
+        ("i1e", 15, 17),
+        ("i-1e", 15, 17),
         ("i99999999999e", 3600, 3960),
         ("i700e", 700, 770),
         ("3:abc", 900, 990),
@@ -193,7 +193,12 @@ fn a_dead_tracker_is_asked_ever_later_and_the_other_goes_on() {
 #[test]
 fn who_lacks_something_and_hears_of_nobody_asks_again_soon_but_not_sooner_than_allowed() {
     for (body, least, most) in [
-        (&b"d8:intervali1800e5:peers0:e"[..], 30, 33),
+        (&b"d8:intervali1800e5:peers0:e"[..], 15, 17),
+        (
+            &b"d10:incompletei1e8:intervali1800e5:peers6:\x7f\0\0\x01\x1a\xe1e"[..],
+            15,
+            17,
+        ),
         (
             &b"d8:intervali1800e12:min intervali900e5:peers0:e"[..],
             900,
