@@ -124,6 +124,8 @@ pub struct Peer {
     pub excused: u32,
     /// Pieces of which it refused a block, and until when it is not asked for them.
     pub deferred: Map<u32, Instant>,
+    /// Pieces we let go before it said its extensions.
+    pub untold: Vec<u32>,
     /// Whether it lets its requests starve.
     pub snubbed: bool,
     /// Our requests for hashes that it has not answered; also those asked of others since.
@@ -179,6 +181,7 @@ impl Peer {
             refused: 0,
             excused: 0,
             deferred: Map::new(),
+            untold: Vec::new(),
             snubbed: false,
             hash_requests: Set::new(),
             hash_debts: 0,

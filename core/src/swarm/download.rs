@@ -19,6 +19,8 @@ use crate::wire::Message;
 
 /// How long a peer that refused a block is not asked for its piece.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// Pieces let go before a peer said whether it wants to hear of that.
+const MAX_UNTOLD: usize = 256;
 /// Blocks nobody asked for that a peer may send beyond those we took back.
 const MAX_UNASKED: u32 = 64;
 
@@ -309,12 +311,16 @@ impl Swarm {
     pub(super) fn say_gone(&mut self, piece: u32) {
         let payload = crate::wire::extended::DontHave(piece).to_payload();
         for peer in self.peers.values_mut() {
-            if let Some(id) = peer.lt_donthave() {
-                peer.mention(&Message::Extended {
-                    id,
-                    payload: &payload,
-                });
-            }
+            let Some(id) = peer.lt_donthave() else {
+                // It has our bitfield, and has not said yet whether it knows the word.
+                peer.untold
+                    .extend((peer.untold.len() < MAX_UNTOLD).then_some(piece));
+                continue;
+            };
+            peer.mention(&Message::Extended {
+                id,
+                payload: &payload,
+            });
         }
     }
 
@@ -525,6 +531,13 @@ impl Swarm {
                 let chokes = peer.chokes_us;
                 if !asked.released {
                     self.free_block(key, block);
+                }
+                if let Some(torrent) = &mut self.torrent
+                    && let Some(partial) = torrent.assembler.piece_mut(piece)
+                    && partial.only == Some(key)
+                {
+                    partial.only = None;
+                    self.dirty_all();
                 }
                 // Perhaps it let the piece go, perhaps it is busy; asking at once again would go
                 // on for ever.

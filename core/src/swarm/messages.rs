@@ -267,6 +267,13 @@ impl Swarm {
                 if let Some(reqq) = peer.extensions.reqq {
                     peer.pipeline.honour(reqq);
                 }
+                let untold = core::mem::take(&mut peer.untold);
+                if let (Some(id), Some(torrent)) = (peer.lt_donthave(), &self.torrent) {
+                    for piece in untold.into_iter().filter(|piece| !torrent.have.has(*piece)) {
+                        let payload = &DontHave(piece).to_payload();
+                        peer.say(&Message::Extended { id, payload });
+                    }
+                }
                 if is_first {
                     let event = Event::PeerOpened {
                         peer: key.0,

@@ -18,6 +18,14 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![Case { seeds: 1, ..case }]
 }
 
+/// Runs one schedule again: `swarm-bench --schedule SEED`.
+pub(crate) fn replay(seed: u64) {
+    match Chaos::default().run(seed) {
+        Ok(at) => println!("schedule {seed}: all had it at {at:?}"),
+        Err(what) => println!("schedule {seed} failed: {what}"),
+    }
+}
+
 fn all() -> Vec<Figure> {
     let (chaos, start) = (Chaos::default(), Instant::now());
     let (next, failed) = (AtomicU64::new(0), AtomicU64::new(0));

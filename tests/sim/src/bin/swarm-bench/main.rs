@@ -43,6 +43,7 @@ fn main() {
             "--seeds" => sheet.seeds = value().parse().expect("a number of seeds"),
             "--first" => sheet.first = value().parse().expect("a seed"),
             "--lines" => sheet.lines = true,
+            "--schedule" => return chaos::replay(value().parse().expect("a seed")),
             "--svg" => formula::draw_to(value()),
             "--list" => {
                 for case in cases() {
