@@ -5,6 +5,8 @@
 
 use alloc::vec::Vec;
 
+use bytes::Bytes;
+
 use crate::hash::Sha256Digest;
 use crate::ordered::Map;
 
@@ -12,7 +14,7 @@ use crate::ordered::Map;
 #[derive(Debug)]
 pub struct Cached {
     /// The piece without padding.
-    pub data: Vec<u8>,
+    pub data: Bytes,
     /// SHA-256 of each block, where they are known (BEP 52), to answer others' hash requests.
     pub leaves: Vec<Sha256Digest>,
 }
@@ -114,7 +116,7 @@ mod tests {
         cache.insert(
             3,
             Cached {
-                data: alloc::vec![0; 40],
+                data: alloc::vec![0; 40].into(),
                 leaves: Vec::new(),
             },
         );

@@ -345,7 +345,7 @@ impl Torrent {
             }
             Output::Ended(reader) => self.streams.finish(reader),
             Output::Event(event) => self.events.push(event),
-            Output::Load(_) | Output::LoadLeaves(_) => {
+            Output::Load(_) | Output::LoadLeaves(_) | Output::Store(..) => {
                 debug_assert!(false, "there is no storage to load from")
             }
             Output::Send(peer, bytes) => self.send(now, peer, &bytes),

@@ -11,6 +11,8 @@ export type EngineEvent =
   | { kind: "blockRefused"; piece: number; block: number; peer: PeerKey; name: string }
   /** The torrent's v1 and v2 hashes of a piece disagree; nothing more is fetched. */
   | { kind: "contradiction"; piece: number }
+  /** All that was to be kept is in storage. */
+  | { kind: "kept" }
   /** The torrent is known now. */
   | { kind: "metadata" }
   /** A connection closed; `fault` is what the peer did wrong, if that was why. */

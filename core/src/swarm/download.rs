@@ -132,7 +132,11 @@ impl Swarm {
             return;
         }
         let mut pieces = torrent.window.ranges().iter().flat_map(Clone::clone);
-        let wanted = !torrent.complete && !torrent.broken && pieces.any(|piece| peer.has(piece));
+        let wanted = !torrent.broken
+            && match &torrent.keeping {
+                Some(keeping) => keeping.wants_of(peer, &torrent.have),
+                None => !torrent.complete && pieces.any(|piece| peer.has(piece)),
+            };
         if wanted != peer.wanted {
             peer.wanted = wanted;
             peer.wanted_at = self.now;
@@ -150,6 +154,9 @@ impl Swarm {
         let Some(torrent) = &mut self.torrent else {
             return;
         };
+        if torrent.keeping.is_some() {
+            return self.hurry(&moved.entered);
+        }
         for piece in moved.left.iter().flat_map(Clone::clone) {
             torrent.picker.forget(piece);
             let Some(index) = torrent.layout().piece(piece) else {
@@ -418,9 +425,14 @@ impl Swarm {
                 partial.prove_all();
                 let (data, known) = partial.into_parts();
                 let leaves = leaves.unwrap_or(known);
+                let data = data.into();
                 torrent.cache.insert(piece.get(), Cached { data, leaves });
-                torrent.have.set(piece.get());
-                self.announce_piece(piece.get());
+                if torrent.keeping.is_some() {
+                    self.store(piece.get());
+                } else {
+                    torrent.have.set(piece.get());
+                    self.announce_piece(piece.get());
+                }
                 for liar in liars {
                     self.close(liar, Some(Fault::BadBytes), true);
                 }
@@ -435,7 +447,7 @@ impl Swarm {
         }
     }
 
-    fn announce_piece(&mut self, piece: u32) {
+    pub(super) fn announce_piece(&mut self, piece: u32) {
         for peer in self
             .peers
             .values_mut()

@@ -7,6 +7,7 @@ use core::ops::Range;
 use bytes::Bytes;
 use serde::Serialize;
 
+use crate::bitfield::Bitfield;
 use crate::hash::Sha256Digest;
 use crate::ids::{PeerKey, ReaderId};
 use crate::layout::{Block, FileIndex, PieceIndex};
@@ -17,6 +18,14 @@ use crate::peer::{Fault, Transport};
 pub enum Input<'a> {
     /// A connection is gone.
     Closed(PeerKey),
+    /// Storage keeps the torrent, which must be known, from now on: what it lacks is fetched without
+    /// being read, and handed to it by [`Output::Store`].
+    Kept {
+        /// The pieces it is to have.
+        wanted: Bitfield,
+        /// Those it has, verified.
+        have: Bitfield,
+    },
     /// Storage has no leaves or no bytes: answers [`Output::Load`].
     LoadFailed(Block),
     /// Storage delivered a block: answers [`Output::Load`].
@@ -47,10 +56,12 @@ pub enum Input<'a> {
         /// Bytes within the file.
         range: Range<u64>,
     },
-    /// Storage no longer has this piece as it was hashed: it is withdrawn. Only where storage had all.
+    /// Storage no longer has this piece as it was hashed: it is withdrawn, and fetched again if it is kept.
     PieceLost(PieceIndex),
     /// Bytes came from a peer, cut anywhere.
     Received(PeerKey, &'a [u8]),
+    /// Storage has this piece: answers [`Output::Store`]. Whenever it can; until then it stays in memory.
+    Stored(PieceIndex),
     /// The moment that [`poll_timeout`](super::Swarm::poll_timeout) named has come.
     TimedOut,
     /// The transport takes this many more bytes for a peer now (not: in addition).
@@ -79,6 +90,8 @@ pub enum Output {
     Load(Block),
     /// The SHA-256 of each block of a piece, padding left out.
     LoadLeaves(PieceIndex),
+    /// Write a verified piece, without its padding, to storage.
+    Store(PieceIndex, Bytes),
     /// Send these bytes, at most 64 KiB, as one message; there was room for them.
     Send(PeerKey, Bytes),
 }
@@ -107,6 +120,8 @@ pub enum Event {
         /// The piece whose v1 and v2 hashes disagree.
         piece: u32,
     },
+    /// All that was to be kept is in storage.
+    Kept,
     /// The torrent is known now.
     Metadata,
     /// A connection closed.

@@ -154,7 +154,7 @@ impl Swarm {
                 upload_only: self
                     .torrent
                     .as_ref()
-                    .is_some_and(|torrent| torrent.complete),
+                    .is_some_and(|torrent| torrent.only_gives()),
                 v: Some(format!("Headwater {}", env!("CARGO_PKG_VERSION"))),
             };
             peer.say(&Message::Extended {

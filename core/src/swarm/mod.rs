@@ -12,6 +12,7 @@ mod config;
 mod download;
 mod hashes;
 mod io;
+mod keeping;
 mod messages;
 mod metadata;
 mod proofs;
@@ -148,15 +149,26 @@ impl Swarm {
         match input {
             Input::Closed(peer) => self.close(peer, None, false),
             Input::LeavesLoaded(piece, leaves) => self.leaves_loaded(piece, &leaves),
-            Input::LoadFailed(block) => self.load_failed(block),
-            Input::Loaded(block, data) => self.loaded(block, &data),
+            Input::Kept { wanted, have } => self.keep(wanted, have),
+            Input::LoadFailed(block) => {
+                self.load_failed(block);
+                self.load_failed_for_readers(block);
+                self.want_again(block.piece);
+            }
+            Input::Loaded(block, data) => {
+                self.loaded(block, &data);
+                self.loaded_for_readers(block, &data);
+            }
             Input::Opened {
                 peer,
                 transport,
                 dialled,
                 name,
             } => self.open(peer, transport, dialled, name),
-            Input::PieceLost(piece) => self.withdraw(piece),
+            Input::PieceLost(piece) => {
+                self.withdraw(piece);
+                self.want_again(piece);
+            }
             Input::Pulled(reader, bytes) => self.pulled(reader, bytes),
             Input::ReaderClosed(reader) => self.reader_closed(reader),
             Input::ReaderOpened {
@@ -165,6 +177,7 @@ impl Swarm {
                 range,
             } => self.reader_opened(reader, file, range),
             Input::Received(peer, bytes) => self.received(peer, bytes),
+            Input::Stored(piece) => self.stored(piece),
             Input::TimedOut => {}
             Input::Writable(peer, room) => {
                 if let Some(peer) = self.peers.get_mut(&peer) {
@@ -258,6 +271,7 @@ impl Swarm {
             self.rechoke();
         }
         self.look_around();
+        self.fill_pool();
         self.ask_for_hashes();
         while let Some(key) = self.dirty.pop_first() {
             self.request_blocks(key);

@@ -133,6 +133,7 @@ impl Swarm {
                 .filter(|piece| torrent.window.contains(piece.get()))
                 .collect();
             self.want(&pieces);
+            self.unstick();
             self.dirty_all();
         }
     }

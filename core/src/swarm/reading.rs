@@ -32,9 +32,10 @@ impl Swarm {
                 head: span.start,
                 end: span.end,
                 pulled: None,
+                loading: None,
             },
         );
-        if !torrent.complete {
+        if torrent.fetches() {
             let moved = torrent.window.open(reader, span);
             self.window_moved(&moved);
         }
@@ -45,7 +46,7 @@ impl Swarm {
         let Some(torrent) = &mut self.torrent else {
             return;
         };
-        if torrent.readers.remove(&reader).is_some() && !torrent.complete {
+        if torrent.readers.remove(&reader).is_some() && torrent.fetches() {
             let moved = torrent.window.close(reader);
             self.window_moved(&moved);
         }
@@ -86,7 +87,7 @@ impl Swarm {
         let end = end.min(start + wanted as u64);
         let first = torrent.readable(start, end);
         if first.is_empty() {
-            return;
+            return self.load_for(reader);
         }
         let mut chunk = Vec::with_capacity((end - start) as usize);
         chunk.extend_from_slice(first);

@@ -7,6 +7,7 @@ use core::ops::Range;
 use serde::Serialize;
 
 use super::Swarm;
+use super::keeping::Keeping;
 use crate::peer::Transport;
 use crate::time::Instant;
 
@@ -44,6 +45,8 @@ pub struct Stats {
     pub pieces: u32,
     /// Pieces that we have now.
     pub pieces_here: u32,
+    /// Bytes that are kept and not in storage yet.
+    pub kept_left: u64,
     /// Requests that are out.
     pub outstanding: u32,
     /// Copies of the whole torrent among the connected peers.
@@ -143,6 +146,7 @@ impl Swarm {
             stats.pieces = torrent.layout().piece_count();
             stats.pieces_here = torrent.have.count();
             stats.copies = torrent.availability.distributed_copies();
+            stats.kept_left = torrent.keeping.as_ref().map_or(0, Keeping::left);
             stats.readers = torrent.readers.len() as u32;
         }
         stats

@@ -72,7 +72,7 @@ impl Swarm {
         let now = self.now;
         let best = self.best_expected();
         let Some(torrent) = &self.torrent else { return };
-        let urgent: Vec<u32> = torrent.window.urgent().collect();
+        let urgent = torrent.urgent();
         let mut late: Vec<Block> = Vec::new();
         for piece in urgent {
             let (Some(partial), Some(index)) = (

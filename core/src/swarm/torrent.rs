@@ -5,6 +5,7 @@ use core::ops::Range;
 
 use super::blame::Suspects;
 use super::hashes::HashDesk;
+use super::keeping::Keeping;
 use crate::assembler::Assembler;
 use crate::availability::Availability;
 use crate::bitfield::Bitfield;
@@ -29,6 +30,8 @@ pub(super) struct Reader {
     pub end: u64,
     /// Bytes it pulled and has not got.
     pub pulled: Option<usize>,
+    /// What is being loaded for it.
+    pub loading: Option<Block>,
 }
 
 /// What a whole piece turned out to be.
@@ -44,8 +47,10 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 pub(super) struct Torrent {
     pub metainfo: Metainfo,
-    /// Whether storage has all of it.
+    /// Whether what we have lies in storage: all of it from the start, or what was kept so far.
     pub complete: bool,
+    /// What is to be fetched for storage.
+    pub keeping: Option<Keeping>,
     /// What we say we have.
     pub have: Bitfield,
     pub availability: Availability,
@@ -80,12 +85,40 @@ impl Torrent {
             suspects: Suspects::default(),
             hashes: HashDesk::default(),
             broken: false,
+            keeping: None,
             metainfo,
         }
     }
 
     pub fn layout(&self) -> &Layout {
         self.metainfo.layout()
+    }
+
+    /// Whether anything is, or may be, fetched.
+    pub const fn fetches(&self) -> bool {
+        !self.complete || self.keeping.is_some()
+    }
+
+    /// Whether nothing is lacking: we only give.
+    pub fn only_gives(&self) -> bool {
+        match &self.keeping {
+            Some(keeping) => keeping.is_done(),
+            None => self.complete,
+        }
+    }
+
+    /// Whether nothing is being fetched now, so that nobody can be rewarded for giving.
+    pub fn gets_nothing(&self) -> bool {
+        self.only_gives() || (self.keeping.is_none() && self.window.is_empty())
+    }
+
+    /// Pieces that must not wait for a slow peer: those at the readers' heads; when all that is
+    /// kept has been asked for, all that is still out.
+    pub fn urgent(&self) -> Vec<u32> {
+        if self.keeping.is_some() && self.picker.is_empty() {
+            return self.assembler.indices().collect();
+        }
+        self.window.urgent().collect()
     }
 
     /// Bytes of a piece that are worth moving: padding is known to be zero.
@@ -189,6 +222,10 @@ impl Torrent {
 
     /// The kept piece that is farthest from what anybody will read; `None` if all are in the window.
     fn least_wanted(&self) -> Option<u32> {
+        // What is not stored yet cannot be let go.
+        if self.keeping.is_some() {
+            return None;
+        }
         let far = |piece: &u32| (self.window.distance(*piece), core::cmp::Reverse(*piece));
         let outside = |piece: &u32| self.window.distance(*piece) > 0;
         // With one reader it is the first or the last; only with several may it lie between.

@@ -172,7 +172,7 @@ impl Swarm {
         let seeding = self
             .torrent
             .as_ref()
-            .is_some_and(|torrent| torrent.complete || torrent.window.is_empty());
+            .is_some_and(|torrent| torrent.gets_nothing());
         let mut candidates: Vec<Candidate> = self
             .peers
             .values()

@@ -6,8 +6,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use headwater_core::bitfield::Bitfield;
 use headwater_core::ids::{PeerId, PeerKey, ReaderId};
-use headwater_core::layout::FileIndex;
+use headwater_core::layout::{FileIndex, PieceIndex};
 use headwater_core::merkle;
 use headwater_core::metainfo::Magnet;
 use headwater_core::peer::Transport;
@@ -330,6 +331,42 @@ impl Sim {
         reader
     }
 
+    /// A node keeps these pieces of the film from now on, and has what it wrote before.
+    pub fn keep(&mut self, id: NodeId, wanted: impl Fn(u32) -> bool) {
+        let node = &self.nodes[id.0];
+        let pieces = node.swarm.stats(self.now).pieces;
+        let (mut all, mut have) = (Bitfield::none(pieces), Bitfield::none(pieces));
+        for piece in (0..pieces).filter(|piece| wanted(*piece)) {
+            all.set(piece);
+        }
+        for piece in node.kept.keys() {
+            have.set(piece.get());
+        }
+        self.input(id, Input::Kept { wanted: all, have });
+        self.turn(id);
+    }
+
+    /// A node's disk has room again.
+    pub fn free_disk(&mut self, id: NodeId) {
+        self.nodes[id.0].full = false;
+        for (piece, bytes) in std::mem::take(&mut self.nodes[id.0].unwritten) {
+            self.write(id, piece, bytes);
+        }
+        self.turn(id);
+    }
+
+    /// A node finds that it lost a piece that it had written.
+    pub fn lose(&mut self, id: NodeId, piece: u32) {
+        let found = self.nodes[id.0]
+            .kept
+            .keys()
+            .find(|kept| kept.get() == piece);
+        let piece = *found.expect("a piece it has");
+        self.nodes[id.0].kept.remove(&piece);
+        self.input(id, Input::PieceLost(piece));
+        self.turn(id);
+    }
+
     /// Somebody reads the whole first file of a node.
     pub fn watch_all(&mut self, id: NodeId) -> ReaderId {
         let length = self.nodes[id.0]
@@ -577,13 +614,26 @@ impl Sim {
             }
             Output::LoadLeaves(piece) => {
                 let node = &self.nodes[id.0];
-                let film = node.storage.as_ref().expect("storage");
-                let part = film.metainfo.layout().file_piece(piece).expect("v2");
-                let leaves = merkle::leaves(&film.piece(piece)[..part.length as usize]);
+                let leaves = match &node.storage {
+                    Some(film) => {
+                        let part = film.metainfo.layout().file_piece(piece).expect("v2");
+                        merkle::leaves(&film.piece(piece)[..part.length as usize])
+                    }
+                    None => merkle::leaves(&node.kept[&piece]),
+                };
                 self.input(id, Input::LeavesLoaded(piece, leaves));
             }
             Output::Send(key, bytes) => self.send(id, key, bytes),
+            Output::Store(piece, bytes) if self.nodes[id.0].full => {
+                self.nodes[id.0].unwritten.push((piece, bytes));
+            }
+            Output::Store(piece, bytes) => self.write(id, piece, bytes),
         }
+    }
+
+    fn write(&mut self, id: NodeId, piece: PieceIndex, bytes: Bytes) {
+        self.nodes[id.0].kept.insert(piece, bytes);
+        self.input(id, Input::Stored(piece));
     }
 
     /// A node has a piece.

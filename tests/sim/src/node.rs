@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use headwater_core::ids::ReaderId;
-use headwater_core::layout::Block;
+use headwater_core::layout::{Block, PieceIndex};
 use headwater_core::swarm::{Event, Swarm};
 use headwater_core::time::{Duration, Instant};
 
@@ -139,6 +139,12 @@ pub struct Node {
     pub watches: BTreeMap<ReaderId, Watch>,
     /// Whether its storage tells lies.
     pub lies: bool,
+    /// Pieces that were written to its storage, if it keeps the film.
+    pub kept: BTreeMap<PieceIndex, Bytes>,
+    /// Its disk is full: what is to be written waits in [`unwritten`](Self::unwritten).
+    pub full: bool,
+    /// What waits for room on its disk.
+    pub unwritten: Vec<(PieceIndex, Bytes)>,
     pub(crate) storage: Option<Arc<Film>>,
     pub(crate) timer: Option<Instant>,
     /// Pieces it ever had, if it began with none.
@@ -152,6 +158,9 @@ impl Node {
             events: Vec::new(),
             watches: BTreeMap::new(),
             lies: false,
+            kept: BTreeMap::new(),
+            full: false,
+            unwritten: Vec::new(),
             storage,
             timer: None,
             verified: Vec::new(),
@@ -169,7 +178,13 @@ impl Node {
     }
 
     pub(crate) fn load(&self, block: Block) -> Bytes {
-        let film = self.storage.as_ref().expect("storage");
+        let Some(film) = self.storage.as_ref() else {
+            let (begin, length) = (block.begin as usize, block.length as usize);
+            let mut bytes = self.kept[&block.piece].to_vec();
+            // What was written has no padding.
+            bytes.resize(bytes.len().max(begin + length), 0);
+            return Bytes::from(bytes).slice(begin..begin + length);
+        };
         let bytes = film.block(block);
         if !self.lies {
             return bytes;

@@ -392,7 +392,9 @@ impl Storm {
                     self.delivered += bytes.len() as u64;
                 }
                 Output::Ended(_) | Output::Event(_) => {}
-                Output::Load(_) | Output::LoadLeaves(_) => panic!("a viewer has no storage"),
+                Output::Load(_) | Output::LoadLeaves(_) | Output::Store(..) => {
+                    panic!("a viewer has no storage")
+                }
                 Output::Send(key, bytes) => {
                     let stranger = self
                         .strangers

@@ -1,0 +1,341 @@
+//! Keeping: the torrent, or what is wanted of it, goes to storage, and what lies there is what we have.
+//!
+//! No reader is needed for it: all is fetched, the rarest first. Readers only hurry what is at
+//! their heads, and get what is stored already by loading it.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use super::torrent::Torrent;
+use super::{Event, Output, Swarm};
+use crate::bitfield::Bitfield;
+use crate::ids::ReaderId;
+use crate::layout::{Block, PieceIndex};
+use crate::peer::{Has, Peer};
+use bytes::Bytes;
+
+/// Pieces among which the picker chooses. More is truer to the rarest, and each change costs more.
+const POOL: usize = 1024;
+/// Bytes loaded for a reader at once.
+const RUN: u32 = 128 * 1024;
+
+/// What is kept, and how far that is.
+#[derive(Debug)]
+pub(super) struct Keeping {
+    wanted: Bitfield,
+    /// Wanted pieces that are neither in storage, nor under way, nor in the picker's pool.
+    aside: Bitfield,
+    /// Bytes wanted that are not in storage.
+    left: u64,
+    /// What is aside cannot be fetched yet: its hashes must come first.
+    stuck: bool,
+}
+
+impl Keeping {
+    /// Bytes wanted that are not in storage.
+    pub const fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// Whether all that is wanted is in storage.
+    pub const fn is_done(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Whether a peer has something wanted that is not among `have`.
+    pub fn wants_of(&self, peer: &Peer, have: &Bitfield) -> bool {
+        match &peer.has {
+            Has::All => !self.is_done(),
+            Has::Unread { .. } => false,
+            Has::Some(theirs) => {
+                let ours = self.wanted.as_bytes().iter().zip(have.as_bytes());
+                let mut all = ours.zip(theirs.as_bytes());
+                all.any(|((wanted, have), theirs)| wanted & !have & theirs != 0)
+            }
+        }
+    }
+}
+
+impl Swarm {
+    /// Storage keeps the torrent from now on: it has the pieces of `have`, and is to have those of `wanted`.
+    pub(super) fn keep(&mut self, mut wanted: Bitfield, have: Bitfield) {
+        let Some(torrent) = &mut self.torrent else {
+            debug_assert!(false, "kept before the torrent is known");
+            return;
+        };
+        let pieces = torrent.layout().piece_count();
+        if wanted.len() != pieces || have.len() != pieces {
+            debug_assert!(false, "kept pieces of another torrent");
+            return;
+        }
+        for piece in have.iter() {
+            wanted.set(piece);
+        }
+        let mut aside = wanted.clone();
+        for piece in have.iter() {
+            aside.clear(piece);
+        }
+        let missing = aside
+            .iter()
+            .filter_map(|piece| torrent.layout().piece(piece));
+        let left = missing
+            .map(|piece| u64::from(torrent.real_length(piece)))
+            .sum();
+        for piece in torrent.assembler.indices().chain(torrent.picker.fresh()) {
+            aside.clear(piece);
+        }
+        let in_memory: Vec<u32> = torrent.cache.indices().collect();
+        torrent.keeping = Some(Keeping {
+            wanted,
+            aside,
+            left,
+            stuck: false,
+        });
+        torrent.complete = true;
+        torrent.have = have;
+        for piece in torrent.have.iter().collect::<Vec<_>>() {
+            self.announce_piece(piece);
+        }
+        for piece in in_memory {
+            self.store(piece);
+        }
+        if left == 0 {
+            self.tell(Event::Kept);
+        }
+        self.look_for_all();
+    }
+
+    /// A piece in memory is right: it is to be stored, and ours to give when it is.
+    pub(super) fn store(&mut self, piece: u32) {
+        let Some(torrent) = &mut self.torrent else {
+            return;
+        };
+        let cached = torrent.cache.piece(piece).map(|cached| cached.data.clone());
+        let (Some(bytes), Some(index)) = (cached, torrent.layout().piece(piece)) else {
+            return;
+        };
+        if let Some(keeping) = &mut torrent.keeping {
+            keeping.aside.clear(piece);
+        }
+        if torrent.have.has(piece) {
+            torrent.cache.evict(piece);
+        } else {
+            self.outputs.push_back(Output::Store(index, bytes));
+        }
+    }
+
+    /// Storage has a piece: memory need not hold it any longer.
+    pub(super) fn stored(&mut self, piece: PieceIndex) {
+        let Some(torrent) = &mut self.torrent else {
+            return;
+        };
+        torrent.cache.evict(piece.get());
+        let length = u64::from(torrent.real_length(piece));
+        let Some(keeping) = &mut torrent.keeping else {
+            debug_assert!(false, "stored what is not kept");
+            return;
+        };
+        if torrent.have.set(piece.get()) {
+            let was_wanted = keeping.wanted.has(piece.get());
+            keeping.left -= if was_wanted { length } else { 0 };
+            let is_done = keeping.is_done();
+            self.announce_piece(piece.get());
+            if is_done {
+                self.tell(Event::Kept);
+                self.look_for_all();
+            }
+        }
+        // There is room for more.
+        self.dirty_all();
+    }
+
+    /// Storage lost a piece that it had: it is fetched again.
+    pub(super) fn want_again(&mut self, piece: PieceIndex) {
+        let Some(torrent) = &mut self.torrent else {
+            return;
+        };
+        let length = u64::from(torrent.real_length(piece));
+        let in_hand =
+            torrent.cache.has(piece.get()) || torrent.assembler.piece(piece.get()).is_some();
+        let Some(keeping) = &mut torrent.keeping else {
+            return;
+        };
+        let known = keeping.aside.has(piece.get())
+            || torrent.picker.fresh().any(|other| other == piece.get());
+        if in_hand || known || torrent.have.has(piece.get()) || !keeping.wanted.has(piece.get()) {
+            return;
+        }
+        keeping.aside.set(piece.get());
+        keeping.left += length;
+        keeping.stuck = false;
+        self.look_for_all();
+    }
+
+    /// Readers moved on to these pieces: they go before all others.
+    pub(super) fn hurry(&mut self, entered: &[Range<u32>]) {
+        let Some(torrent) = &mut self.torrent else {
+            return;
+        };
+        let wanted = torrent.missing_in(entered);
+        let mut unknown = Vec::new();
+        for piece in wanted
+            .into_iter()
+            .filter(|piece| !torrent.have.has(piece.get()))
+        {
+            let (can, length) = (torrent.can_verify(piece), torrent.real_length(piece));
+            let Some(keeping) = &mut torrent.keeping else {
+                return;
+            };
+            if keeping.wanted.set(piece.get()) {
+                keeping.left += u64::from(length);
+                keeping.aside.set(piece.get());
+            }
+            if can {
+                keeping.aside.clear(piece.get());
+                torrent.picker.want(piece.get(), 0, piece.get());
+            } else {
+                unknown.push(piece);
+            }
+        }
+        self.want(&unknown);
+        self.look_for_all();
+    }
+
+    /// Hashes came that may let us fetch what was set aside for the lack of them.
+    pub(super) fn unstick(&mut self) {
+        if let Some(keeping) = self
+            .torrent
+            .as_mut()
+            .and_then(|torrent| torrent.keeping.as_mut())
+        {
+            keeping.stuck = false;
+        }
+    }
+
+    /// Gives the picker more to choose from, when it has little.
+    pub(super) fn fill_pool(&mut self) {
+        let Some(torrent) = &self.torrent else { return };
+        let Some(keeping) = &torrent.keeping else {
+            return;
+        };
+        let there = torrent.picker.fresh().count();
+        if keeping.stuck || keeping.aside.count() == 0 || there >= POOL / 2 || torrent.broken {
+            return;
+        }
+        let all = keeping.aside.iter();
+        let (able, unknown): (Vec<PieceIndex>, Vec<PieceIndex>) = all
+            .filter_map(|piece| torrent.layout().piece(piece))
+            .partition(|piece| torrent.can_verify(*piece));
+        let chosen = self.choose(able, POOL - there);
+        let Some(torrent) = &mut self.torrent else {
+            return;
+        };
+        if let Some(keeping) = &mut torrent.keeping {
+            for piece in &chosen {
+                keeping.aside.clear(piece.get());
+            }
+            keeping.stuck = chosen.is_empty();
+        }
+        self.want(&chosen);
+        self.want(&unknown);
+        self.dirty_all();
+    }
+
+    /// So many of these pieces: half of them the rarest, half by luck, so that nobody who has but
+    /// common ones stands idle. Alone among seeds, one after the other.
+    fn choose(&mut self, mut pieces: Vec<PieceIndex>, most: usize) -> Vec<PieceIndex> {
+        let Some(torrent) = self.torrent.as_ref().filter(|_| pieces.len() > most) else {
+            return pieces;
+        };
+        if self.crowded {
+            let half = most / 2;
+            let rarity = |piece: &PieceIndex| torrent.availability.rarity(piece.get());
+            pieces.select_nth_unstable_by_key(half, rarity);
+            for at in half..most {
+                let other = at + self.rng.below((pieces.len() - at) as u32) as usize;
+                pieces.swap(at, other);
+            }
+        }
+        pieces.truncate(most);
+        pieces
+    }
+
+    /// What we want of whom may have changed altogether.
+    fn look_for_all(&mut self) {
+        for key in self.peers.keys().copied().collect::<Vec<_>>() {
+            self.update_interest(key);
+        }
+        self.dirty_all();
+    }
+
+    /// A reader waits for bytes that lie in storage, or are still to come.
+    pub(super) fn load_for(&mut self, reader: ReaderId) {
+        let Some(torrent) = &mut self.torrent else {
+            return;
+        };
+        let head = torrent.readers.get(&reader).map(|state| state.head);
+        let Some(block) = head.and_then(|head| stored_run(torrent, head)) else {
+            return;
+        };
+        if let Some(state) = torrent.readers.get_mut(&reader)
+            && state.loading.replace(block) != Some(block)
+        {
+            self.outputs.push_back(Output::Load(block));
+        }
+    }
+
+    /// Storage delivered what readers waited for.
+    pub(super) fn loaded_for_readers(&mut self, block: Block, data: &Bytes) {
+        let Some(torrent) = &mut self.torrent else {
+            return;
+        };
+        let start = torrent.layout().piece_start(block.piece) + u64::from(block.begin);
+        let mut moves = Vec::new();
+        for (key, state) in &mut torrent.readers {
+            if state.loading != Some(block) {
+                continue;
+            }
+            state.loading = None;
+            let Some(pulled) = state.pulled.take() else {
+                continue;
+            };
+            let from = (state.head - start) as usize;
+            let most = (state.end - state.head).min(pulled as u64) as usize;
+            let bytes = data.slice(from..data.len().min(from.saturating_add(most)));
+            moves.push((*key, state.head + bytes.len() as u64));
+            self.waiting.remove(key);
+            self.outputs.push_back(Output::Data {
+                reader: *key,
+                offset: state.head - state.file_start,
+                bytes,
+            });
+        }
+        for (reader, head) in moves {
+            let torrent = self.torrent.as_mut();
+            if let Some(moved) = torrent.and_then(|torrent| torrent.advance(reader, head)) {
+                self.window_moved(&moved);
+            }
+        }
+    }
+
+    /// Storage did not deliver what readers waited for: they wait until it is fetched again.
+    pub(super) fn load_failed_for_readers(&mut self, block: Block) {
+        let Some(torrent) = &mut self.torrent else {
+            return;
+        };
+        for state in torrent.readers.values_mut() {
+            state.loading = state.loading.filter(|loading| *loading != block);
+        }
+    }
+}
+
+/// The stored bytes around `head` that are loaded at once.
+fn stored_run(torrent: &Torrent, head: u64) -> Option<Block> {
+    let (piece, begin) = torrent.layout().piece_at(head)?;
+    if !torrent.complete || !torrent.have.has(piece.get()) {
+        return None;
+    }
+    let begin = begin / RUN * RUN;
+    let length = torrent.real_length(piece).checked_sub(begin)?.min(RUN);
+    torrent.layout().run(piece.get(), begin, length)
+}
