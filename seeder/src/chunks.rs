@@ -101,6 +101,12 @@ impl Chunks {
         let start = layout.piece_start(block.piece) + u64::from(block.begin);
         let range = start..start + u64::from(block.length);
         let mut place = Place::around(torrent, &range, layout.length());
+        if storage.grows() {
+            // Of what lies around the piece nothing is known to be there yet.
+            let start = layout.piece_start(block.piece);
+            let end = start + u64::from(layout.piece_length(block.piece));
+            place = place.within(start..end);
+        }
         if self.torn.contains(&place) {
             place = Place::of(torrent, &range);
         }
@@ -192,6 +198,14 @@ impl Place {
             }
         } else {
             Self::of(torrent, range)
+        }
+    }
+
+    fn within(self, range: Range<u64>) -> Self {
+        Self {
+            start: self.start.max(range.start),
+            end: self.end.min(range.end),
+            ..self
         }
     }
 

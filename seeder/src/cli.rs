@@ -33,7 +33,7 @@ pub struct Cli {
 pub enum Command {
     /// Hash files, track them, seed them over WebRTC and serve the page that plays them
     Seed(SeedArgs),
-    /// Get a torrent: stream it to standard output, or serve it to players
+    /// Get a torrent: to files, to standard output as it comes, or to players over HTTP
     Get(GetArgs),
     /// Run the tracker alone
     Track(TrackArgs),

@@ -14,6 +14,7 @@ pub mod engine;
 pub mod error;
 pub mod hashing;
 pub mod http;
+pub mod keep;
 pub mod making;
 pub mod report;
 pub mod sockets;

@@ -38,6 +38,8 @@ pub struct SourceFile {
     /// Whether its owner may run it: BEP 47 has an attribute for that.
     pub executable: bool,
     stamp: Stamp,
+    /// Whether it is being written, so that its time of change says nothing.
+    grows: bool,
 }
 
 /// What tells one state of a file from another.
@@ -172,7 +174,36 @@ impl SourceFile {
             path,
             executable: is_executable(meta),
             stamp: Stamp::of(meta),
+            grows: false,
         }
+    }
+
+    /// One that we write ourselves: it must stay itself and keep its length.
+    pub fn growing(components: Vec<String>, path: PathBuf, meta: &Metadata) -> Self {
+        Self {
+            grows: true,
+            ..Self::new(components, path, meta)
+        }
+    }
+
+    /// One that is not there, and can never be opened.
+    pub const fn absent(components: Vec<String>, path: PathBuf) -> Self {
+        Self {
+            components,
+            path,
+            executable: false,
+            stamp: Stamp {
+                identity: (0, 0),
+                length: 0,
+                modified: None,
+            },
+            grows: true,
+        }
+    }
+
+    /// Device and inode.
+    pub const fn identity(&self) -> (u64, u64) {
+        self.stamp.identity
     }
 
     /// Bytes, when it was listed.
@@ -189,9 +220,14 @@ impl SourceFile {
 
     /// Whether the open `file` and the one its path leads to both are what was listed.
     pub fn check(&self, file: &File) -> io::Result<()> {
-        let same = Stamp::of(&file.metadata()?) == self.stamp
-            && Stamp::of(&fs::metadata(&self.path)?) == self.stamp;
-        if same {
+        let is_same = |meta: &Metadata| {
+            let mut now = Stamp::of(meta);
+            if self.grows {
+                now.modified = self.stamp.modified;
+            }
+            now == self.stamp
+        };
+        if is_same(&file.metadata()?) && is_same(&fs::metadata(&self.path)?) {
             Ok(())
         } else {
             Err(io::Error::other("the file has changed since it was hashed"))
@@ -232,8 +268,31 @@ pub fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<
     }
 }
 
+/// Writes all of `buffer` from `offset` on, wherever the file's own cursor stands.
+pub fn write_all_at(file: &File, buffer: &[u8], offset: u64) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::FileExt::write_all_at(file, buffer, offset)
+    }
+    #[cfg(windows)]
+    {
+        let mut done = 0;
+        while done < buffer.len() {
+            match std::os::windows::fs::FileExt::seek_write(
+                file,
+                &buffer[done..],
+                offset + done as u64,
+            )? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                written => done += written,
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A FIFO that took the file's place must not hold us up until somebody writes to it.
-fn open_at_once(path: &Path) -> io::Result<File> {
+pub(crate) fn open_at_once(path: &Path) -> io::Result<File> {
     let mut options = fs::OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
@@ -242,7 +301,7 @@ fn open_at_once(path: &Path) -> io::Result<File> {
 }
 
 #[cfg(unix)]
-fn identity(meta: &Metadata) -> (u64, u64) {
+pub(crate) fn identity(meta: &Metadata) -> (u64, u64) {
     use std::os::unix::fs::MetadataExt;
     (meta.dev(), meta.ino())
 }
@@ -259,7 +318,7 @@ fn is_executable(_: &Metadata) -> bool {
 }
 
 #[cfg(not(unix))]
-fn identity(_: &Metadata) -> (u64, u64) {
+pub(crate) fn identity(_: &Metadata) -> (u64, u64) {
     (0, 0)
 }
 

@@ -33,6 +33,8 @@ pub struct Storage {
     /// By piece; empty where there are none, or too many.
     leaves: Vec<Vec<Sha256Digest>>,
     open: Mutex<VecDeque<(usize, Arc<File>)>>,
+    /// Whether we write it ourselves.
+    grows: bool,
 }
 
 impl Storage {
@@ -54,7 +56,21 @@ impl Storage {
             places,
             leaves,
             open: Mutex::default(),
+            grows: false,
         }
+    }
+
+    /// Files that are being written; whoever reads must know that what is read is there.
+    pub fn growing(layout: Layout, files: Vec<SourceFile>) -> Self {
+        Self {
+            grows: true,
+            ..Self::new(layout, files, Vec::new())
+        }
+    }
+
+    /// Whether its files are still being written.
+    pub const fn grows(&self) -> bool {
+        self.grows
     }
 
     /// How the files lie in the torrent.
@@ -111,6 +127,7 @@ impl Storage {
     pub fn changed(&self) -> Vec<FileIndex> {
         let content = self.layout.content_files().zip(&self.files);
         content
+            .filter(|_| !self.grows)
             .filter(|(_, source)| source.open().is_err())
             .map(|((file, _), _)| file)
             .collect()

@@ -10,7 +10,7 @@ use super::parse_size;
 /// What the exit codes of `headwater get` mean.
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    everything asked for arrived, and every byte of it was verified
+  0    everything asked for arrived, and every byte of it was verified; or --serve was stopped
   1    it could not be done; the last line says why
   2    flags that make no sense
   3    nobody sent anything for as long as --timeout says
@@ -25,13 +25,19 @@ pub struct GetArgs {
     #[arg(value_name = "TORRENT|MAGNET|URL")]
     pub from: String,
 
-    /// Where to: - is standard output
-    #[arg(short, long, value_name = "-", required_unless_present = "serve")]
+    /// Where to: a file, a folder, or - for standard output, in order and through memory alone
+    /// (default: the working folder, under the torrent's name)
+    #[arg(short, long, value_name = "PATH")]
     pub out: Option<PathBuf>,
 
-    /// Serve it to players at this address, over HTTP with Range (port 0: any free one)
-    #[arg(long, value_name = "ADDR:PORT", conflicts_with = "out")]
+    /// Serve it to players at this address, over HTTP with Range (port 0: any free one); without
+    /// --out nothing is kept on disk
+    #[arg(long, value_name = "ADDR:PORT")]
     pub serve: Option<SocketAddr>,
+
+    /// Go on seeding when all of it is there, until stopped
+    #[arg(long)]
+    pub seed: bool,
 
     /// Get this file of a folder alone: its path in the torrent, or the end of it
     #[arg(long, value_name = "NAME")]

@@ -1,6 +1,7 @@
-//! `headwater get`: a torrent to standard output or to players, through a window in memory.
+//! `headwater get`: a torrent to files; or to standard output and to players, through a window in memory.
 
 mod given;
+mod keeping;
 mod pipe;
 mod serving;
 mod tell;
@@ -44,6 +45,8 @@ pub fn run(get: &Get) -> Result<()> {
     let mut server = get.serve.map(Server::bind).transpose()?;
     let main = runtime(&mut Builder::new_current_thread())?;
     let outcome = main.block_on(join(get, server.as_mut()));
+    // Looking at what was there may still be under way; nobody waits for it.
+    main.shutdown_background();
     if let Some(server) = server {
         server.close();
     }
@@ -83,15 +86,19 @@ async fn join(get: &Get, server: Option<&mut Server>) -> Result<()> {
         outcome = tokio::select! {
             done = work(get, server, &handle, &teller) => done,
             told = teller.follow(&handle) => told,
-            // Serving has no other end than this.
+            // Serving and seeding have no other end than this.
             () = stopped() => match get.to {
                 To::Players => Ok(()),
-                To::Stdout => Err(Error::Interrupted),
+                To::Disk(_) if teller.is_done() => Ok(()),
+                To::Disk(_) | To::Stdout => Err(Error::Interrupted),
             },
         };
     };
     engine.run(work, |_| {}).await;
     teller.finish();
+    if outcome.is_ok() && !get.seed {
+        teller.forget_state();
+    }
     outcome
 }
 
@@ -151,18 +158,19 @@ async fn work(
 ) -> Result<()> {
     let metainfo = handle.metainfo(0).await.ok_or(Error::Interrupted)?;
     check_window(get.window, &metainfo)?;
+    if let To::Disk(out) = &get.to {
+        return keeping::keep(get, out, &metainfo, server, handle, teller).await;
+    }
     if let Some(server) = server {
         teller.known(&metainfo, &given::chosen(&metainfo, get.file.as_deref())?);
         teller.serving(&server.open(&metainfo, handle, get.window));
     }
-    match get.to {
-        To::Players => std::future::pending().await,
-        To::Stdout => {
-            stream(get, &metainfo, handle, teller).await?;
-            teller.finished();
-            Ok(())
-        }
+    if get.to == To::Players {
+        return std::future::pending().await;
     }
+    stream(get, &metainfo, handle, teller).await?;
+    teller.finished();
+    Ok(())
 }
 
 /// One file, in order, to whoever reads standard output.

@@ -9,6 +9,7 @@ use headwater_core::metainfo::Magnet;
 use super::{MAX_TRACKERS, Tcp, at_most, check_url, scheme, tellable};
 use crate::cli::GetArgs;
 use crate::error::{Error, Result};
+use crate::keep::Out;
 
 /// Least memory for a torrent: some pieces of the smallest kind.
 const MIN_WINDOW: u64 = 1 << 20;
@@ -20,6 +21,8 @@ pub struct Get {
     pub given: Given,
     /// Where to.
     pub to: To,
+    /// Whether to go on giving when all is there.
+    pub seed: bool,
     /// Where players are served.
     pub serve: Option<SocketAddr>,
     /// The one file of a folder, by its path or the end of it.
@@ -58,6 +61,8 @@ pub enum Given {
 /// Where the bytes go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum To {
+    /// To files.
+    Disk(Out),
     /// To players alone, as they ask.
     Players,
     /// To whoever reads standard output, in order; no disk is touched.
@@ -78,19 +83,31 @@ impl Get {
             )));
         }
         let to = match args.out {
-            None => To::Players,
+            None if args.serve.is_some() => To::Players,
+            None => To::Disk(Out::Here),
             Some(out) if out == Path::new("-") => To::Stdout,
-            Some(_) => {
-                let words = "a torrent goes to standard output, -o -, or to players, --serve";
-                return Err(Error::Usage(words.to_owned()));
-            }
+            Some(out) => To::Disk(Out::At(out)),
         };
+        let clash = match &to {
+            To::Disk(_) if args.serve.is_some() => {
+                args.file.as_ref().map(|_| "--file with --serve and --out")
+            }
+            To::Stdout if args.serve.is_some() => Some("--serve with --out -"),
+            To::Players | To::Stdout if args.seed => Some("--seed without files"),
+            _ => None,
+        };
+        if let Some(clash) = clash {
+            return Err(Error::Usage(format!(
+                "{clash} makes no sense; leave one of them out"
+            )));
+        }
         let webrtc = args
             .webrtc
             .map(|address| SocketAddr::new(tellable(address.ip()), address.port()));
         Ok(Self {
             given: Given::new(&args.from)?,
             to,
+            seed: args.seed,
             serve: args.serve,
             file: args.file,
             window: args.window,

@@ -5,6 +5,7 @@
 
 mod announces;
 mod files;
+mod keeping;
 mod readers;
 mod tcp;
 mod trackers;
@@ -33,6 +34,7 @@ use crate::storage::Storage;
 use crate::webrtc::{Endpoint, EndpointEvent};
 
 use announces::HttpTrackers;
+use keeping::Keepers;
 use readers::{Command, Readers};
 pub use readers::{Handle, Reader};
 use tcp::Calls;
@@ -78,6 +80,7 @@ pub struct Engine {
     handle: Handle,
     commands: mpsc::UnboundedReceiver<Command>,
     readers: Readers,
+    keepers: Keepers,
     sockets: Sockets,
     socket_events: mpsc::Receiver<(SocketKey, SocketEvent)>,
     bucket: Option<Bucket>,
@@ -141,6 +144,7 @@ impl Engine {
             handle,
             commands,
             readers: Readers::default(),
+            keepers: Keepers::new(),
             sockets,
             socket_events,
             bucket: upload_limit.map(|rate| Bucket::new(rate, since(started))),
@@ -174,6 +178,7 @@ impl Engine {
                 Some(read) = self.reads.recv() => self.finish_reads(read),
                 Some(hashed) = self.hashes.recv() => self.finish_leaves(hashed),
                 Some(files) = self.changes.recv() => self.withdraw(&files),
+                Some(told) = self.keepers.told() => self.on_keeper(told),
                 Some(command) = self.commands.recv() => self.obey(command),
                 Some(answered) = self.http.answered() => self.on_answer(answered),
                 Some((key, event)) = self.socket_events.recv() => self.on_socket(key, event),
@@ -322,6 +327,7 @@ impl Engine {
                 swarm::Output::Event(event) => self.on_swarm_event(number, &event),
                 swarm::Output::Data { reader, bytes, .. } => self.readers.data(reader, bytes),
                 swarm::Output::Ended(reader) => self.readers.ended(reader),
+                swarm::Output::Store(piece, bytes) => self.store(number, piece, bytes),
             }
         }
         busy
@@ -337,6 +343,7 @@ impl Engine {
             swarm::Event::PeerClosed { name, reason, .. } => {
                 info!(torrent = torrent.name, "{name} is gone: {reason}");
             }
+            swarm::Event::Kept => self.keepers.done(number),
             swarm::Event::Metadata => self.readers.known(number, &torrent.swarm),
             other => debug!(torrent = torrent.name, event = ?other),
         }
@@ -344,6 +351,9 @@ impl Engine {
 
     fn obey(&mut self, command: Command) {
         let now = self.now();
+        if let Command::Kept(number, keep, done) = command {
+            return self.keep(now, number, *keep, done);
+        }
         if let Some(torrent) = self.torrents.get_mut(command.torrent()) {
             self.readers.obey(now, &mut torrent.swarm, command);
         }
@@ -403,6 +413,12 @@ impl Engine {
                 while endpoint.poll_event().is_some() {}
             }
         });
-        let _ = tokio::join!(flush, self.sockets.finish(), self.http.announces.finish());
+        let announces = self.http.announces.finish();
+        let _ = tokio::join!(
+            flush,
+            self.sockets.finish(),
+            announces,
+            self.keepers.close()
+        );
     }
 }

@@ -17,6 +17,7 @@ use headwater_core::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::chunks::TorrentNumber;
+use crate::keep::Keep;
 
 /// Events that wait for a watcher.
 const MAX_UNHEARD: usize = 256;
@@ -25,6 +26,7 @@ const MAX_UNHEARD: usize = 256;
 #[derive(Debug)]
 pub(super) enum Command {
     Closed(TorrentNumber, ReaderId),
+    Kept(TorrentNumber, Box<Keep>, oneshot::Sender<()>),
     Known(TorrentNumber, oneshot::Sender<Metainfo>),
     Opened(
         TorrentNumber,
@@ -88,6 +90,16 @@ impl Handle {
         told
     }
 
+    /// Keeps a torrent that is known on disk; the answer comes when all that is wanted is there.
+    pub fn keep(&self, torrent: TorrentNumber, keep: Keep) -> oneshot::Receiver<()> {
+        let (tell, told) = oneshot::channel();
+        // An engine that has ended drops the sender.
+        let _ = self
+            .commands
+            .send(Command::Kept(torrent, Box::new(keep), tell));
+        told
+    }
+
     /// Opens a range of a file of a torrent that is known.
     pub fn read(&self, torrent: TorrentNumber, file: FileIndex, range: Range<u64>) -> Reader {
         let id = ReaderId(self.next.fetch_add(1, Ordering::Relaxed));
@@ -138,6 +150,8 @@ impl Readers {
                     swarm.handle_input(now, Input::ReaderClosed(reader));
                 }
             }
+            // The engine's own affair.
+            Command::Kept(..) => {}
             Command::Known(torrent, tell) => {
                 self.curious.push((torrent, tell));
                 self.known(torrent, swarm);
@@ -211,6 +225,7 @@ impl Command {
     pub(super) const fn torrent(&self) -> TorrentNumber {
         match self {
             Self::Closed(torrent, _)
+            | Self::Kept(torrent, ..)
             | Self::Known(torrent, _)
             | Self::Opened(torrent, ..)
             | Self::Pulled(torrent, ..)

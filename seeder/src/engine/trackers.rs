@@ -122,7 +122,7 @@ impl Engine {
         for (number, torrent) in self.torrents.iter_mut().enumerate() {
             let stats = torrent.swarm.stats(now);
             let (uploaded, downloaded) = (stats.sent, stats.received);
-            let left = torrent.storage.is_some().then_some(0);
+            let left = torrent.storage.is_some().then_some(stats.kept_left);
             let progress = client::Input::Progress {
                 uploaded,
                 downloaded,

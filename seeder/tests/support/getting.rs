@@ -17,7 +17,11 @@ pub struct Seeder {
 
 impl Seeder {
     pub fn start(folder: &Folder, args: &[&str]) -> Self {
-        let mut child = command(folder, &["seed", "--json", "--listen", "127.0.0.1:0"])
+        Self::start_at(folder, "127.0.0.1:0", args)
+    }
+
+    pub fn start_at(folder: &Folder, listen: &str, args: &[&str]) -> Self {
+        let mut child = command(folder, &["seed", "--json", "--listen", listen])
             .args(args)
             .stdout(Stdio::piped())
             .spawn()
@@ -78,7 +82,8 @@ impl Getter {
         self.number("status", "VmHWM:") * 1024
     }
 
-    fn number(&self, file: &str, key: &str) -> u64 {
+    /// A number of `/proc`.
+    pub fn number(&self, file: &str, key: &str) -> u64 {
         let text = fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).expect("/proc");
         let line = text.lines().find_map(|line| line.strip_prefix(key));
         let number = line.and_then(|line| line.split_whitespace().next());
@@ -90,6 +95,10 @@ impl Getter {
             .args(["-INT", &self.child.id().to_string()])
             .status();
         assert!(kill.expect("kill").success());
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("its state").is_some()
     }
 
     /// How it ended; it must, before we lose patience.

@@ -1,7 +1,8 @@
 //! What `headwater get` says while it runs: a bar for people, JSON lines for programs.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use headwater_core::layout::FileIndex;
@@ -14,6 +15,7 @@ use super::serving::Urls;
 use crate::config::{Get, To};
 use crate::engine::Handle;
 use crate::error::{Error, Result};
+use crate::keep::Place;
 use crate::report::{print_json, print_line};
 
 /// Time between two looks at the figures.
@@ -58,6 +60,10 @@ enum Line<'a> {
         playlist: &'a str,
         files: Vec<ServedLine<'a>>,
     },
+    /// Nothing can be written just now.
+    Paused { why: &'a str },
+    /// It can again.
+    Resumed,
     /// What happened in the swarm.
     Swarm { what: &'a Event },
     /// All that was asked for is there.
@@ -86,6 +92,10 @@ pub struct Teller {
     bar: ProgressBar,
     started: Instant,
     patience: Option<Duration>,
+    /// The state file of what is kept.
+    state: RefCell<Option<PathBuf>>,
+    is_done: Cell<bool>,
+    paused: Cell<bool>,
     done: Cell<u64>,
     length: Cell<Option<u64>>,
 }
@@ -107,6 +117,9 @@ impl Teller {
             bar,
             started: Instant::now(),
             patience: get.patience,
+            state: RefCell::default(),
+            is_done: Cell::new(false),
+            paused: Cell::new(false),
             done: Cell::new(0),
             length: Cell::new(None),
         }
@@ -162,6 +175,61 @@ impl Teller {
         self.done.set(self.done.get() + bytes);
     }
 
+    /// It goes to files.
+    pub fn keeps(&self, place: &Place) {
+        self.state.replace(Some(place.state.clone()));
+    }
+
+    /// A bar for looking at what is there already.
+    pub fn checking(&self) -> ProgressBar {
+        let bar = match self.bar.is_hidden() {
+            true => ProgressBar::hidden(),
+            false => ProgressBar::new(self.length.get().unwrap_or(0)),
+        };
+        bar.set_style(style(
+            "looking at what is there [{wide_bar}] {bytes}/{total_bytes}",
+        ));
+        bar
+    }
+
+    /// Why nothing can be written just now, or that it can again.
+    pub fn trouble(&self, why: Option<&str>) {
+        self.paused.set(why.is_some());
+        match why {
+            Some(why) => {
+                self.bar.suspend(|| tracing::warn!("paused: {why}"));
+                self.line(&Line::Paused { why });
+            }
+            None => {
+                self.bar.suspend(|| tracing::warn!("writing again"));
+                self.line(&Line::Resumed);
+            }
+        }
+    }
+
+    /// All that was wanted is in files.
+    pub fn all_kept(&self) {
+        self.done.set(self.length.get().unwrap_or(0));
+        self.is_done.set(true);
+        self.bar.set_style(style(
+            "{spinner} {prefix}: all there; seeding, {msg} (Ctrl-C ends it)",
+        ));
+        self.finished();
+    }
+
+    /// Whether [`all_kept`](Self::all_kept) was said.
+    pub const fn is_done(&self) -> bool {
+        self.is_done.get()
+    }
+
+    /// The files are whole and will not be gone on with: nothing more need be known of them.
+    pub fn forget_state(&self) {
+        if let Some(state) = self.state.take().filter(|_| self.is_done()) {
+            // Without it they would only be looked at again.
+            let _ = std::fs::remove_file(state);
+        }
+    }
+
     /// Everything is there.
     pub fn finished(&self) {
         self.line(&Line::Done {
@@ -189,7 +257,7 @@ impl Teller {
                 return Ok(());
             };
             self.figures(&stats);
-            if stats.received > received || !is_hungry(&stats) {
+            if stats.received > received || !self.is_hungry(&stats) {
                 (received, fed) = (stats.received, Instant::now());
             }
             if let Some(patience) = self.patience.filter(|patience| fed.elapsed() > *patience) {
@@ -220,6 +288,10 @@ impl Teller {
     }
 
     fn figures(&self, stats: &Stats) {
+        if stats.kept_left > 0 {
+            let length = self.length.get().unwrap_or(0);
+            self.done.set(length.saturating_sub(stats.kept_left));
+        }
         self.bar.set_position(self.done.get());
         let peers = stats.peers;
         if self.length.get().is_none() {
@@ -253,6 +325,12 @@ impl Teller {
         });
     }
 
+    /// Whether something is waited for that only peers can bring.
+    fn is_hungry(&self, stats: &Stats) -> bool {
+        let waits = stats.readers_waiting > 0 || stats.kept_left > 0;
+        stats.pieces == 0 || (waits && !self.paused.get())
+    }
+
     fn time_left(&self, rate: u64) -> String {
         let left = self
             .length
@@ -280,11 +358,6 @@ impl Teller {
             let _ = writeln!(std::io::stderr().lock(), "{line}");
         }
     }
-}
-
-/// Whether something is waited for that only peers can bring.
-fn is_hungry(stats: &Stats) -> bool {
-    stats.pieces == 0 || stats.readers_waiting > 0
 }
 
 fn style(template: &str) -> ProgressStyle {
