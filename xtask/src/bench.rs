@@ -28,6 +28,13 @@ const BENCHES: &[Bench] = &[
         command: || sh::command("node", ["tests/bench/crowd.mjs"]),
     },
     Bench {
+        name: "native",
+        about: "the native peer: 10 GiB to standard output through 64 MiB of memory, and to a file",
+        runs: 3,
+        prepare: prepare_native,
+        command: || sh::command("node", ["tests/bench/native.mjs"]),
+    },
+    Bench {
         name: "swarm",
         about: "crowds in virtual time: efficiency, start-up, offload, each with its aim",
         runs: 20,
@@ -141,6 +148,11 @@ fn prepare_pages() -> Result<()> {
 fn prepare_distance() -> Result<()> {
     prepare_pages()?;
     example("delay_relay")
+}
+
+fn prepare_native() -> Result<()> {
+    setup::to_build()?;
+    steps::build_release()
 }
 
 fn prepare_transfer() -> Result<()> {
