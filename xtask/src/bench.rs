@@ -35,6 +35,13 @@ const BENCHES: &[Bench] = &[
         command: || sh::command("node", ["tests/bench/native.mjs"]),
     },
     Bench {
+        name: "peers",
+        about: "natives among themselves over TCP and WebRTC, beside libtorrent; hashing beside sha256sum",
+        runs: 5,
+        prepare: prepare_pages,
+        command: || sh::command(setup::venv_python(), ["tests/bench/peers.py"]),
+    },
+    Bench {
         name: "swarm",
         about: "crowds in virtual time: efficiency, start-up, offload, each with its aim",
         runs: 20,

@@ -57,7 +57,8 @@ def folder():
 def running(args, **options):
     """A process that is ended with the story, and whose output is lines."""
     args = [str(arg) for arg in args]
-    process = subprocess.Popen(args, stdout=subprocess.PIPE, text=True, **options)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(args, stdin=pipe, stdout=pipe, text=True, **options)
     try:
         yield process
     finally:
@@ -67,6 +68,7 @@ def running(args, **options):
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        process.stdin.close()
         process.stdout.close()
 
 
@@ -76,8 +78,8 @@ class Seeder:
     def __init__(self, process):
         self.process = process
         self.ready = json.loads(process.stdout.readline())
-        host, port = self.ready["tcp"].rsplit(":", 1)
-        self.tcp = (host, int(port))
+        host, _, port = (self.ready["tcp"] or "").rpartition(":")
+        self.tcp = (host, int(port or 0))
 
 
 @contextlib.contextmanager
@@ -148,12 +150,12 @@ def finish(handle: lt.torrent_handle):
     until(f"libtorrent has {handle.status().name}", seeds)
 
 
-def torrent_file(path: Path, out: Path, version: str, trackers=()) -> Path:
+def torrent_file(path: Path, out: Path, version: str, trackers=(), piece_length="64KiB") -> Path:
     """What `headwater create` makes of it; `version` is v1, v2 or hybrid."""
     flags = [] if version == "hybrid" else [f"--{version}"]
     flags += [word for url in trackers for word in ("--tracker", url)]
     subprocess.run(
-        [HEADWATER, "create", str(path), "-o", str(out), "--piece-length", "64KiB", *flags],
+        [HEADWATER, "create", str(path), "-o", str(out), "--piece-length", piece_length, *flags],
         check=True,
         stdout=subprocess.DEVNULL,
     )

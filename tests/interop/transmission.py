@@ -1,0 +1,80 @@
+"""Transmission and Headwater meet at an ordinary HTTP tracker, each way.
+
+Transmission calls nobody on loopback, so this has a network of its own.
+"""
+
+import socket
+import subprocess
+
+from support import (
+    ADDRESS, digest, film_in, folder, get, in_a_network_of_our_own, main, running, same, seeding, story,
+    tracker, until,
+)
+
+LENGTH = 3_000_001
+
+
+def transmission(here, where, port):
+    """The daemon, and how to talk to it. It prefers encryption, which we do not speak, unless told otherwise."""
+    settings = here / "transmission"
+    settings.mkdir()
+    rpc = port + 1
+    command = [
+        "transmission-daemon", "--foreground", "--config-dir", settings, "--port", str(rpc), "--no-auth",
+        "--allowed", ADDRESS, "--rpc-bind-address", ADDRESS, "--bind-address-ipv4", ADDRESS,
+        "--peerport", str(port), "--no-dht", "--no-lpd", "--no-utp", "--no-portmap",
+        "--download-dir", where, "--encryption-tolerated", "--log-error",
+    ]
+    remote = ["transmission-remote", f"{ADDRESS}:{rpc}"]
+    return command, remote
+
+
+def free_ports():
+    """A port that is free, and the next, as far as one can know."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind((ADDRESS, 0))
+            port = first.getsockname()[1]
+            try:
+                second.bind((ADDRESS, port + 1))
+                return port
+            except OSError:
+                continue
+
+
+def listens(remote):
+    until("Transmission listens", lambda: listed(remote))
+
+
+def listed(remote):
+    return subprocess.run([*remote, "--list"], capture_output=True, text=True).stdout
+
+
+def add(remote, *words):
+    subprocess.run([*remote, "--add", *words], check=True, stdout=subprocess.DEVNULL)
+
+
+def it_gets():
+    with folder() as here, tracker() as announce, story("Transmission gets v1 from us"):
+        film, torrent = film_in(here, LENGTH, announce)
+        command, remote = transmission(here, here / "got", free_ports())
+        with seeding(film, "--torrent", torrent, "--no-tracker"), running(command):
+            listens(remote)
+            add(remote, torrent)
+            until("Transmission has it", (here / "got/film.mp4").exists)
+        same(here / "got/film.mp4", film)
+
+
+def it_seeds():
+    with folder() as here, tracker() as announce, story("we get v1 from Transmission"):
+        film, torrent = film_in(here, LENGTH, announce)
+        command, remote = transmission(here, here, free_ports())
+        with running(command):
+            listens(remote)
+            add(remote, torrent)
+            until("Transmission seeds", lambda: "100%" in listed(remote))
+            assert get(torrent, here / "got") == digest(film)
+
+
+in_a_network_of_our_own()
+main([it_gets, it_seeds])
