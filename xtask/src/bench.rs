@@ -46,7 +46,10 @@ const BENCHES: &[Bench] = &[
         about: "crowds in virtual time: efficiency, start-up, offload, each with its aim",
         runs: 20,
         prepare: prepare_swarm,
-        command: || sh::command(sh::target().join("release/swarm-bench"), ["--lines"]),
+        command: || {
+            let program = sh::target().join("release/swarm-bench");
+            sh::command(program, ["--lines", "--svg", "docs/throughput.svg"])
+        },
     },
     Bench {
         name: "distance",

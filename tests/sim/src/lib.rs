@@ -5,6 +5,7 @@
 //! and one seed replays everything.
 
 mod chaos;
+mod crowd;
 mod evil;
 mod film;
 mod link;
@@ -15,6 +16,7 @@ mod report;
 mod tracker;
 
 pub use chaos::Chaos;
+pub use crowd::{Crowd, OFFERS, UP, VIEWER, film_of};
 pub use evil::{Evil, Line};
 pub use film::Film;
 pub use link::{Halt, Link};

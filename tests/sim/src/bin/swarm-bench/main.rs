@@ -7,6 +7,7 @@ mod chaos;
 mod cost;
 mod crowd;
 mod formula;
+mod knee;
 mod offload;
 mod sheet;
 mod slow;
@@ -20,6 +21,7 @@ fn cases() -> Vec<Case> {
         offload::cases(),
         slow::cases(),
         formula::cases(),
+        knee::cases(),
         cost::cases(),
         chaos::cases(),
     ];

@@ -2,9 +2,9 @@
 
 use headwater_core::rng::Rng;
 use headwater_core::time::{Duration, Instant};
-use headwater_sim::{Film, Link, NodeId, Player, Report, Sim};
+use headwater_sim::{Film, Link, NodeId, OFFERS, Player, Report, Sim, UP, VIEWER};
 
-use crate::crowd::{OFFERS, PIECE, UP, VIEWER, film};
+use crate::crowd::{PIECE, film};
 use crate::sheet::{Case, Figure};
 
 /// Bytes a second of the film: four fifths of a viewer's uplink.

@@ -1,9 +1,9 @@
 //! Peers that are slow, stall, are loaded or thin: nobody is waited for.
 
 use headwater_core::time::{Duration, Instant};
-use headwater_sim::{Film, Halt, Link, NodeId, Sim, secs};
+use headwater_sim::{Film, Halt, Link, NodeId, OFFERS, Sim, UP, VIEWER, secs};
 
-use crate::crowd::{OFFERS, PIECE, UP, VIEWER, film};
+use crate::crowd::{PIECE, film};
 use crate::sheet::{Case, Figure};
 
 const PIECES: u64 = 160;

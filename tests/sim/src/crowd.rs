@@ -1,0 +1,95 @@
+//! The flash crowd: everybody comes at once, one seed has it, and everybody reads as fast as it comes.
+
+use std::sync::{Mutex, OnceLock};
+
+use headwater_core::metainfo::create::Version;
+use headwater_core::rng::Rng;
+use headwater_core::swarm::{Config, Order};
+use headwater_core::time::{Duration, Instant};
+
+use crate::{Film, Link, Report, Sim, secs};
+
+/// Bytes a second of a viewer's uplink.
+pub const UP: u64 = 1_250_000;
+/// Offers in a page's announce.
+pub const OFFERS: usize = 5;
+/// A viewer at home: 10 Mbit/s out, four times as much in, 20 ms from another, give or take.
+pub const VIEWER: Link = Link {
+    up: UP,
+    down: 4 * UP,
+    jitter: Duration::from_millis(4),
+    ..Link::HOME
+};
+/// Within this they all come.
+const RUSH: Duration = Duration::from_millis(500);
+
+/// A flash crowd around one seed with twice a viewer's uplink.
+#[derive(Clone, Copy, Debug)]
+pub struct Crowd {
+    /// How many come.
+    pub viewers: usize,
+    /// Pieces of the film.
+    pub pieces: u64,
+    /// Bytes of a piece.
+    pub piece: u32,
+    /// Pieces ahead of a viewer.
+    pub window: u64,
+    /// In which order they fetch.
+    pub order: Order,
+}
+
+/// A film of so many pieces, made once.
+pub fn film_of(pieces: u64, piece: u32) -> &'static Film {
+    type Films = Vec<((u64, u32), &'static Film)>;
+    static FILMS: OnceLock<Mutex<Films>> = OnceLock::new();
+    let films = FILMS.get_or_init(Mutex::default);
+    let mut films = films.lock().expect("no thread died");
+    if let Some((_, film)) = films.iter().find(|(of, _)| *of == (pieces, piece)) {
+        return film;
+    }
+    let length = (pieces * u64::from(piece)) as usize;
+    let film: &'static Film = Box::leak(Box::new(Film::single(Version::V2, piece, length)));
+    films.push(((pieces, piece), film));
+    film
+}
+
+impl Crowd {
+    /// Bytes of the film.
+    pub const fn length(&self) -> u64 {
+        self.pieces * self.piece as u64
+    }
+
+    /// Lets it happen: what it did.
+    pub fn run(&self, seed: u64) -> Report {
+        let film = film_of(self.pieces, self.piece);
+        let mut luck = Rng::seeded(seed ^ 0xc0de);
+        let mut sim = Sim::seeded(seed).forgetful();
+        // A film that needs four fifths of an uplink: what a crowd can just carry.
+        sim.reckon_steady(UP * 4 / 5);
+        let source = Link {
+            up: 2 * UP,
+            ..VIEWER
+        };
+        let seeder = sim.seeder_with(film, source, |config| config.max_peers = 200);
+        sim.join(seeder, 0);
+        let mut arrivals: Vec<u64> = (0..self.viewers)
+            .map(|_| luck.below(RUSH.as_micros() as u32).into())
+            .collect();
+        arrivals.sort_unstable();
+        let mut viewers = Vec::new();
+        for at in arrivals {
+            sim.run_until(Instant::from_micros(at));
+            let viewer = sim.viewer_with(film, VIEWER, |config| self.set(config));
+            sim.join(viewer, OFFERS);
+            viewers.push((viewer, sim.watch_all(viewer)));
+        }
+        sim.run_until_ended(secs(4000));
+        Report::of(&sim, film.length(), &viewers)
+    }
+
+    fn set(&self, config: &mut Config) {
+        // Three quarters of it lie ahead.
+        config.window_bytes = self.window * u64::from(self.piece) * 4 / 3;
+        config.order = self.order;
+    }
+}

@@ -1,0 +1,144 @@
+//! Crowds, in ranges over seeds: what `cargo xtask bench swarm` measures at length.
+
+use headwater_core::swarm::Order;
+use headwater_core::time::Duration;
+use headwater_sim::{Crowd, Link, NodeId, Player, Report, Sim, UP, VIEWER, film_of, median, secs};
+
+const CROWD: Crowd = Crowd {
+    viewers: 16,
+    pieces: 64,
+    piece: 128 * 1024,
+    window: 16,
+    order: Order::Rarest,
+};
+
+fn median_of(reports: &[Report], of: fn(&Report) -> f64) -> f64 {
+    median(reports.iter().map(of).collect())
+}
+
+#[test]
+fn a_flash_crowd_carries_the_film_through_a_window_of_sixteen_pieces() {
+    let reports: Vec<Report> = (0..6).map(|seed| CROWD.run(seed)).collect();
+    for report in &reports {
+        assert_eq!(report.unfinished, 0);
+        assert!(report.duplicates <= 0.03, "{report:?}");
+        assert!(report.seed_copies <= 3.0, "{report:?}");
+        assert!(report.control <= 0.02, "{report:?}");
+    }
+    let efficiency = median_of(&reports, |report| report.efficiency);
+    assert!(efficiency >= 0.35, "efficiency {efficiency}");
+    let offload = median_of(&reports, |report| report.offload);
+    assert!(offload >= 0.80, "offload {offload}");
+}
+
+#[test]
+fn a_wider_window_is_no_worse() {
+    let wide = Crowd {
+        window: 32,
+        ..CROWD
+    };
+    let narrow: Vec<Report> = (0..4).map(|seed| CROWD.run(seed)).collect();
+    let wide: Vec<Report> = (0..4).map(|seed| wide.run(seed)).collect();
+    let [narrow, wide] =
+        [narrow, wide].map(|reports| median_of(&reports, |report| report.efficiency));
+    assert!(wide >= narrow * 0.95, "{wide} against {narrow}");
+}
+
+#[test]
+fn players_in_step_take_most_of_the_load_off_the_seed() {
+    let film = film_of(CROWD.pieces, CROWD.piece);
+    for seed in 0..4 {
+        let mut sim = Sim::seeded(seed).forgetful();
+        let source = Link {
+            up: 20 * UP,
+            ..VIEWER
+        };
+        let seeder = sim.seeder(film, source);
+        sim.join(seeder, 0);
+        let mut players: Vec<(NodeId, _)> = Vec::new();
+        for _ in 0..8 {
+            let viewer = sim.viewer(film, VIEWER);
+            sim.join(viewer, 5);
+            let player = Player::of_rate(UP / 2);
+            players.push((viewer, sim.play(viewer, 0, 0..film.length(), player)));
+        }
+        sim.run_until_ended(secs(300));
+        let report = Report::of(&sim, film.length(), &players);
+        assert_eq!(report.unfinished, 0, "seed {seed}");
+        assert!(report.offload >= 0.5, "seed {seed}: {report:?}");
+        assert!(report.stalled <= 3.0, "seed {seed}: {report:?}");
+    }
+}
+
+#[test]
+fn a_slow_peer_beside_four_fast_ones_costs_little() {
+    let film = film_of(CROWD.pieces, CROWD.piece);
+    let time = |seed: u64, ups: &[u64]| {
+        let mut sim = Sim::seeded(seed).forgetful();
+        let line = Link {
+            down: 20 * UP,
+            ..VIEWER
+        };
+        let viewer = sim.viewer(film, line);
+        for up in ups {
+            let peer = sim.seeder(film, Link { up: *up, ..VIEWER });
+            sim.connect(viewer, peer);
+        }
+        sim.watch_all(viewer);
+        sim.run_until_ended(secs(300));
+        let stats = sim.node(viewer).swarm.stats(sim.now());
+        assert!(stats.wasted * 20 <= stats.received, "{stats:?}");
+        sim.now().as_micros() as f64
+    };
+    let ratios = (0..4).map(|seed| time(seed, &[UP, UP, UP, UP, UP / 20]) / time(seed, &[UP; 4]));
+    let ratio = median(ratios.collect());
+    assert!(ratio <= 2.2, "{ratio} times as long");
+}
+
+#[test]
+fn a_thin_seeder_is_used_and_nobody_gives_it_up() {
+    let film = film_of(32, 64 * 1024);
+    let up = 250_000;
+    for seed in 0..3 {
+        let mut sim = Sim::seeded(seed).forgetful();
+        let seeder = sim.seeder(film, Link { up, ..VIEWER });
+        sim.join(seeder, 0);
+        for _ in 0..8 {
+            let viewer = sim.viewer(film, VIEWER);
+            sim.join(viewer, 5);
+            sim.watch_all(viewer);
+        }
+        assert!(sim.run_until_ended(secs(120)), "seed {seed}");
+        let (one, sent) = sim.copies()[0].expect("a copy");
+        let used = sent as f64 / (up as f64 * one.as_micros() as f64 / 1e6);
+        assert!(used >= 0.85, "seed {seed}: {used} of the uplink");
+    }
+}
+
+#[test]
+fn throughput_follows_the_formula() {
+    let film = film_of(256, 256 * 1024);
+    for (trip, megabits) in [(5, 10), (20, 30), (50, 10), (50, 100)] {
+        let mut sim = Sim::seeded(1).forgetful();
+        let rate = megabits * 125_000;
+        let line = Link {
+            up: rate,
+            down: 4 * rate,
+            delay: Duration::from_micros(trip * 250),
+            ..Link::FAST
+        };
+        let seeder = sim.seeder(film, line);
+        let viewer = sim.viewer(film, line);
+        sim.connect(viewer, seeder);
+        let reader = sim.watch_all(viewer);
+        sim.run_until(secs(2));
+        let before = sim.node(viewer).watches[&reader].had();
+        sim.run_until(secs(4));
+        let got = (sim.node(viewer).watches[&reader].had() - before) as f64 / 2.0;
+        let share = got / rate as f64;
+        assert!(
+            (0.9..=1.05).contains(&share),
+            "{trip} ms, {megabits} Mbit/s: {share}"
+        );
+    }
+}
