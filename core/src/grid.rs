@@ -5,9 +5,8 @@
 //! pieces to the same end. Here nothing is hidden: a second peer that asks for a piece on its way
 //! to another is told to ask again a little later, when somebody else has it.
 
-use alloc::collections::BTreeMap;
-
 use crate::ids::PeerKey;
+use crate::ordered::Map;
 use crate::time::{Duration, Instant};
 
 /// Fewer peers than this are no crowd: each gets what it asks for.
@@ -18,7 +17,7 @@ const HOLD: Duration = Duration::from_secs(3);
 /// To whom each piece goes.
 #[derive(Debug, Default)]
 pub struct Grid {
-    sent: BTreeMap<u32, (PeerKey, Instant)>,
+    sent: Map<u32, (PeerKey, Instant)>,
 }
 
 impl Grid {

@@ -19,6 +19,7 @@ pub mod assembler;
 pub mod availability;
 pub mod bencode;
 pub mod bitfield;
+pub mod bucket;
 pub mod cache;
 pub mod choker;
 pub mod grid;

@@ -5,7 +5,6 @@
 //! [`chunks`]), the network ([`announcing`], [`http`], [`sockets`], [`tcp`], [`tracker`], [`webrtc`]) and the core's driver ([`engine`]).
 
 pub mod announcing;
-pub mod bucket;
 pub mod chunks;
 pub mod cli;
 pub mod commands;

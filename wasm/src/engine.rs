@@ -1,32 +1,35 @@
 //! All torrents of one page: who is told what, and when the worker is to wake.
 
-use headwater_core::ids::{PeerId, PeerKey};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use headwater_core::ids::{InfoHashes, PeerId, PeerKey};
 use headwater_core::metainfo::{self, Limits, Magnet, Metainfo};
 use headwater_core::ordered::Map;
 use headwater_core::swarm::{self, Source, Swarm};
 use headwater_core::time::{Duration, Instant};
-use headwater_core::tracker::client::{Client, ClientConfig};
+use headwater_core::tracker::client::ClientConfig;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::{MessageEvent, MessagePort};
 
 use crate::clock::{Clock, random, scope};
 use crate::fetch;
+use crate::giving::{Giving, Purse};
+use crate::hashing::{self, Hashed, Hashing};
 use crate::host::{Happened, Host, PeerDid};
 use crate::link::Scratch;
-use crate::protocol::{Add, AddSource, Config, FromPage, Page, Refusal, ToPage};
+use crate::protocol::{Add, AddSource, Config, FromPage, Page, Refusal, Share, ToPage};
+use crate::storage::Storage;
 use crate::streams::Wish;
 use crate::timer::Timer;
-use crate::torrent::Torrent;
+use crate::torrent::{Parts, Torrent};
 
 /// How we call ourselves (BEP 20): Headwater 0.1.
 const CLIENT: [u8; 8] = *b"-HW0001-";
 
 /// Offers made ahead, for as many peers to answer.
 const OFFERS: usize = 5;
-
-/// Connections of one torrent, open or being made.
-const MAX_PEERS: usize = 64;
 
 /// Reports after the last thing that happened, until rates have come to rest.
 const LAST_REPORTS: u8 = 6;
@@ -39,6 +42,8 @@ pub(crate) struct Engine {
     clock: Clock,
     timer: Timer,
     report_every: Duration,
+    /// What all torrents together may still give.
+    purse: Rc<RefCell<Purse>>,
     torrents: Map<u32, Slot>,
     scratch: Scratch,
     /// Consumers' control ports: the page's own, and the service worker's.
@@ -60,6 +65,8 @@ struct Slot {
 enum State {
     /// Its .torrent file is on the way; what it is to become, and who waits for it.
     Fetching(Add, Vec<Wish>),
+    /// The page's files are being hashed.
+    Hashing(Add, Hashing),
     Running(Box<Torrent>),
 }
 
@@ -74,13 +81,16 @@ impl Engine {
         let scope = scope();
         scope.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         let page = Page::new();
-        page.tell::<()>(&ToPage::Ready);
+        page.tell(&ToPage::Ready);
+        let clock = Clock::of(&scope)?;
+        let purse = Purse::new(config.limits, clock.now());
         Ok(Self {
             host: host.clone(),
             page,
-            clock: Clock::of(&scope)?,
+            clock,
             timer: Timer::new(host),
             report_every: Duration::from_millis(config.stats_every_ms.into()),
+            purse: Rc::new(RefCell::new(purse)),
             torrents: Map::new(),
             scratch: Scratch::default(),
             controls: Vec::new(),
@@ -94,6 +104,7 @@ impl Engine {
         match what {
             Happened::Asked(event) => self.handle_wish(now, &event),
             Happened::Fetched(torrent, fetched) => self.handle_fetched(now, torrent, fetched),
+            Happened::Hashed(torrent, hashed) => self.handle_hashed(now, torrent, hashed),
             Happened::Told(event) => match FromPage::read(&event.data()) {
                 Some(message) => self.handle_page(now, message),
                 None => self.page.refuse(
@@ -144,6 +155,12 @@ impl Engine {
             }),
             FromPage::Received(peer, bytes) => self.peer_did(now, peer, PeerDid::Send(bytes)),
             FromPage::Remove(torrent) => self.remove(now, torrent),
+            FromPage::Select {
+                torrent,
+                file,
+                selected,
+            } => self.select(now, torrent, file, selected),
+            FromPage::Share(torrent, share) => self.set_share(now, torrent, share),
             FromPage::Streams(port) => self.take_control(port),
         }
     }
@@ -189,7 +206,67 @@ impl Engine {
                 .insert(torrent, Slot::new(now, State::Fetching(add, Vec::new())));
             return;
         }
+        if let AddSource::Files(files) = &add.source {
+            let hashing = hashing::begin(
+                torrent,
+                files.clone(),
+                add.trackers.clone(),
+                &self.host,
+                &self.page,
+            );
+            self.torrents
+                .insert(torrent, Slot::new(now, State::Hashing(add, hashing)));
+            return;
+        }
         self.run(now, add, Vec::new());
+    }
+
+    fn handle_hashed(&mut self, now: Instant, torrent: u32, hashed: Result<Hashed, Refusal>) {
+        let Some(State::Hashing(add, _)) = self.torrents.remove(&torrent).map(|slot| slot.state)
+        else {
+            return;
+        };
+        let seeded = hashed.and_then(
+            |Hashed {
+                 metainfo,
+                 files,
+                 sources,
+             }| {
+                let storage = Storage::new(files).map_err(|_| {
+                    Refusal::new("hashFailed", "This browser's workers cannot read files.")
+                })?;
+                self.page.tell(&ToPage::Hashed {
+                    torrent,
+                    metainfo: metainfo.to_torrent_bytes(),
+                    sources,
+                });
+                Ok(AddSource::Seeded(metainfo, storage))
+            },
+        );
+        match seeded {
+            Ok(source) => self.run(now, Add { source, ..add }, Vec::new()),
+            Err(refusal) => self.give_up(torrent, Vec::new(), &refusal),
+        }
+    }
+
+    /// What a torrent that is still being fetched or hashed is to do when it runs is changed as well.
+    fn set_share(&mut self, now: Instant, torrent: u32, share: Share) {
+        match self.torrents.get_mut(&torrent).map(|slot| &mut slot.state) {
+            Some(State::Fetching(add, _) | State::Hashing(add, _)) => add.share = share,
+            _ => self.with(now, torrent, |torrent, _| torrent.set_share(now, share)),
+        }
+    }
+
+    fn select(&mut self, now: Instant, torrent: u32, file: u32, selected: bool) {
+        match self.torrents.get_mut(&torrent).map(|slot| &mut slot.state) {
+            Some(State::Fetching(add, _) | State::Hashing(add, _)) => {
+                add.deselected.retain(|other| *other != file);
+                add.deselected.extend((!selected).then_some(file));
+            }
+            _ => self.with(now, torrent, |torrent, _| {
+                torrent.select(now, file, selected)
+            }),
+        }
     }
 
     fn handle_fetched(&mut self, now: Instant, torrent: u32, fetched: Result<Vec<u8>, Refusal>) {
@@ -216,12 +293,13 @@ impl Engine {
     }
 
     fn run(&mut self, now: Instant, add: Add, waiting: Vec<Wish>) {
-        let number = add.torrent;
+        let (number, share) = (add.torrent, add.share);
         match self.make(now, add) {
             Ok(torrent) => {
                 self.torrents
                     .insert(number, Slot::new(now, State::Running(Box::new(torrent))));
                 self.with(now, number, |torrent, _| {
+                    torrent.set_share(now, share);
                     waiting
                         .into_iter()
                         .for_each(|wish| torrent.handle_wish(now, wish))
@@ -246,7 +324,7 @@ impl Engine {
         let mut peer_id = random::<20>().map_err(unlucky)?;
         peer_id[..CLIENT.len()].copy_from_slice(&CLIENT);
         let seed = u64::from_le_bytes(random::<8>().map_err(unlucky)?);
-        let (source, hashes, known) = source(add.source)?;
+        let (source, hashes, known, storage) = source(add.source)?;
         let mut trackers: Vec<String> = Vec::new();
         for url in add.trackers.into_iter().chain(known) {
             if is_web_tracker(&url) && !trackers.contains(&url) {
@@ -261,8 +339,8 @@ impl Engine {
         }
         let config = swarm::Config {
             window_bytes: add.window_bytes,
-            upload: add.upload,
-            max_peers: MAX_PEERS,
+            upload: add.share == Share::Full,
+            max_peers: add.max_peers,
             ..swarm::Config::new(PeerId(peer_id), seed)
         };
         let swarm = Swarm::new(config, source);
@@ -273,15 +351,16 @@ impl Engine {
             offers_wanted: OFFERS,
             key_space: add.torrent,
             seed,
-            max_connections: MAX_PEERS,
+            max_connections: add.max_peers,
         };
-        Ok(Torrent::new(
-            add.torrent,
+        let parts = Parts {
             swarm,
-            Client::new(client, now),
-            &self.host,
-            &self.page,
-        ))
+            client,
+            giving: Giving::new(Purse::new(add.limits, now), Rc::clone(&self.purse)),
+            storage,
+            deselected: add.deselected.into_iter().collect(),
+        };
+        Ok(Torrent::new(add.torrent, parts, &self.host, &self.page))
     }
 
     fn remove(&mut self, now: Instant, torrent: u32) {
@@ -291,7 +370,8 @@ impl Engine {
                 let gone = Refusal::new("removed", "The torrent was removed.");
                 waiting.iter().for_each(|wish| wish.refuse(&gone));
             }
-            None => {}
+            // It stops when it is dropped.
+            Some(State::Hashing(..)) | None => {}
         }
     }
 
@@ -316,7 +396,9 @@ impl Engine {
                 torrent.handle_wish(now, wish)
             }),
             Some(State::Fetching(_, waiting)) => waiting.push(wish),
-            None => wish.refuse(&Refusal::new("noTorrent", "There is no such torrent here.")),
+            Some(State::Hashing(..)) | None => {
+                wish.refuse(&Refusal::new("noTorrent", "There is no such torrent here."))
+            }
         }
     }
 
@@ -362,13 +444,17 @@ impl Slot {
 /// What the core makes of a source: itself, its names, and the trackers that it names.
 fn source(
     source: AddSource,
-) -> Result<(Source, headwater_core::ids::InfoHashes, Vec<String>), Refusal> {
+) -> Result<(Source, InfoHashes, Vec<String>, Option<Storage>), Refusal> {
     match source {
+        AddSource::Seeded(metainfo, storage) => {
+            let (hashes, trackers) = (metainfo.info_hashes(), metainfo.trackers().to_vec());
+            Ok((Source::Complete(metainfo), hashes, trackers, Some(storage)))
+        }
         AddSource::Magnet(uri) => {
             let magnet = Magnet::parse(&uri)
                 .map_err(|error| Refusal::new("badMagnet", sentence(&error.to_string())))?;
             let (hashes, trackers) = (magnet.hashes, magnet.trackers.clone());
-            Ok((Source::Magnet(Box::new(magnet)), hashes, trackers))
+            Ok((Source::Magnet(Box::new(magnet)), hashes, trackers, None))
         }
         AddSource::Metainfo(bytes) => {
             let metainfo = Metainfo::parse(&bytes, &Limits::BROWSER).map_err(|error| {
@@ -384,9 +470,9 @@ fn source(
                 Refusal::new(code, sentence(&error.to_string()))
             })?;
             let (hashes, trackers) = (metainfo.info_hashes(), metainfo.trackers().to_vec());
-            Ok((Source::Metainfo(Box::new(metainfo)), hashes, trackers))
+            Ok((Source::Metainfo(Box::new(metainfo)), hashes, trackers, None))
         }
-        AddSource::Url(_) => Err(Refusal::new(
+        AddSource::Files(_) | AddSource::Url(_) => Err(Refusal::new(
             "badTorrent",
             "The torrent has not been fetched.",
         )),

@@ -11,12 +11,15 @@
 mod clock;
 mod engine;
 mod fetch;
+mod giving;
+mod hashing;
 mod host;
 mod link;
 mod mime;
 mod protocol;
 mod range;
 mod reports;
+mod storage;
 mod streams;
 mod timer;
 mod torrent;
@@ -26,16 +29,20 @@ use wasm_bindgen::prelude::*;
 
 use crate::engine::Engine;
 use crate::host::Host;
-use crate::protocol::{Config, Page, Refusal};
+use crate::protocol::Config;
+#[cfg(debug_assertions)]
+use crate::protocol::{Page, Refusal};
 
 /// Takes over the worker: from here on its messages come to the engine.
 ///
-/// `config` is `{statsEveryMs}`.
+/// `config` is `{statsEveryMs, limits}`.
 ///
 /// # Errors
 /// If this is no worker that can run it.
 #[wasm_bindgen]
 pub fn start(config: &JsValue) -> Result<(), JsValue> {
+    // As pages download it, the engine has no words for a fault of its own: it traps, and the page is told.
+    #[cfg(debug_assertions)]
     std::panic::set_hook(Box::new(|panic| give_up(&panic.to_string())));
     let host = Host::default();
     host.house(Engine::new(Config::read(config), &host)?);
@@ -43,6 +50,7 @@ pub fn start(config: &JsValue) -> Result<(), JsValue> {
 }
 
 /// The engine has a fault of its own. It is of no use any more, and must not go on taking messages.
+#[cfg(debug_assertions)]
 fn give_up(panic: &str) {
     Page::new().refuse(
         None,

@@ -4,18 +4,26 @@
 //! into it as they are; everything else goes by serde. Names are the contract of `web/src/protocol.ts`.
 
 use headwater_core::ids::PeerKey;
+use headwater_core::metainfo::Metainfo;
+use headwater_core::swarm::{Event, PeerStats};
+use headwater_core::tracker::client;
 use js_sys::{Array, ArrayBuffer, Object, Reflect, Uint8Array};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{DedicatedWorkerGlobalScope, MessagePort, RtcDataChannel};
+use web_sys::{Blob, DedicatedWorkerGlobalScope, MessagePort, RtcDataChannel};
 
 use crate::clock::scope;
+use crate::giving::Limits;
+use crate::reports::{Measured, Metadata, Pieces};
+use crate::storage::Storage;
 
 /// What the worker is started with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Config {
     /// Milliseconds between two reports of a torrent.
     pub(crate) stats_every_ms: u32,
+    /// What all torrents together may give.
+    pub(crate) limits: Limits,
 }
 
 impl Config {
@@ -24,6 +32,7 @@ impl Config {
             stats_every_ms: number(config, "statsEveryMs")
                 .map_or(500, |ms| ms as u32)
                 .max(50),
+            limits: limits(config),
         }
     }
 }
@@ -42,6 +51,12 @@ pub(crate) enum FromPage {
     OfferMade(PeerKey, String),
     Received(PeerKey, JsValue),
     Remove(u32),
+    Select {
+        torrent: u32,
+        file: u32,
+        selected: bool,
+    },
+    Share(u32, Share),
     Streams(MessagePort),
 }
 
@@ -52,7 +67,33 @@ pub(crate) struct Add {
     pub(crate) source: AddSource,
     pub(crate) trackers: Vec<String>,
     pub(crate) window_bytes: u64,
-    pub(crate) upload: bool,
+    pub(crate) max_peers: usize,
+    pub(crate) share: Share,
+    pub(crate) limits: Limits,
+    /// Files that are not to be read.
+    pub(crate) deselected: Vec<u32>,
+}
+
+/// What a torrent gives and takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Share {
+    /// Nobody is spoken to.
+    Off,
+    /// It takes and does not give.
+    Download,
+    /// It takes and gives.
+    Full,
+}
+
+impl Share {
+    fn read(message: &JsValue) -> Option<Self> {
+        Some(match text(message, "share")?.as_str() {
+            "off" => Self::Off,
+            "download" => Self::Download,
+            "share" => Self::Full,
+            _ => return None,
+        })
+    }
 }
 
 /// Where the page says that a torrent comes from.
@@ -61,6 +102,18 @@ pub(crate) enum AddSource {
     Magnet(String),
     Metainfo(Vec<u8>),
     Url(String),
+    Files(Files),
+    /// Files that are hashed.
+    Seeded(Box<Metainfo>, Storage),
+}
+
+/// Files of the page, to be hashed and given.
+#[derive(Clone, Debug)]
+pub(crate) struct Files {
+    pub(crate) name: String,
+    /// Folders and name, and what is there.
+    pub(crate) files: Vec<(Vec<String>, Blob)>,
+    pub(crate) piece_length: Option<u32>,
 }
 
 impl FromPage {
@@ -81,6 +134,12 @@ impl FromPage {
             "offerMade" => Self::OfferMade(peer()?, text(message, "sdp")?),
             "received" => Self::Received(peer()?, field(message, "bytes")),
             "remove" => Self::Remove(number(message, "torrent")? as u32),
+            "select" => Self::Select {
+                torrent: number(message, "torrent")? as u32,
+                file: number(message, "file")? as u32,
+                selected: field(message, "selected").as_bool()?,
+            },
+            "share" => Self::Share(number(message, "torrent")? as u32, Share::read(message)?),
             "streams" => Self::Streams(object(message, "port")?),
             _ => return None,
         })
@@ -89,16 +148,19 @@ impl FromPage {
 
 impl Add {
     fn read(message: &JsValue) -> Option<Self> {
-        let trackers = field(message, "trackers");
-        let trackers = trackers
-            .dyn_ref::<Array>()
-            .map(|all| all.iter().filter_map(|url| url.as_string()).collect());
         Some(Self {
             torrent: number(message, "torrent")? as u32,
             source: AddSource::read(&field(message, "source"))?,
-            trackers: trackers.unwrap_or_default(),
+            trackers: texts(message, "trackers"),
             window_bytes: number(message, "windowBytes")? as u64,
-            upload: field(message, "upload").as_bool().unwrap_or(true),
+            max_peers: number(message, "maxPeers")? as usize,
+            share: Share::read(message)?,
+            limits: limits(message),
+            deselected: array(message, "deselected")
+                .iter()
+                .filter_map(|file| file.as_f64())
+                .map(|file| file as u32)
+                .collect(),
         })
     }
 }
@@ -109,19 +171,29 @@ impl AddSource {
             "magnet" => Self::Magnet(text(source, "uri")?),
             "metainfo" => Self::Metainfo(bytes(source, "bytes")?),
             "url" => Self::Url(text(source, "url")?),
+            "files" => Self::Files(Files {
+                name: text(source, "name")?,
+                files: array(source, "files")
+                    .iter()
+                    .map(|file| Some((texts(&file, "path"), object(&file, "file")?)))
+                    .collect::<Option<_>>()?,
+                piece_length: number(source, "pieceLength").map(|length| length as u32),
+            }),
             _ => return None,
         })
     }
 }
 
 /// Worker → page, all but the bytes.
+///
+/// One type for all: a generic one would be compiled, and downloaded, once for each thing it can hold.
 #[derive(Debug, Serialize)]
 #[serde(
     tag = "kind",
     rename_all = "camelCase",
     rename_all_fields = "camelCase"
 )]
-pub(crate) enum ToPage<'a, T = ()> {
+pub(crate) enum ToPage<'a> {
     AcceptOffer {
         torrent: u32,
         peer: u64,
@@ -141,7 +213,20 @@ pub(crate) enum ToPage<'a, T = ()> {
     },
     Events {
         torrent: u32,
-        events: T,
+        events: Vec<Event>,
+    },
+    Hashed {
+        torrent: u32,
+        /// The .torrent file.
+        #[serde(serialize_with = "as_bytes")]
+        metainfo: Vec<u8>,
+        /// Which of the files given each of its files is.
+        sources: Vec<Option<u32>>,
+    },
+    Hashing {
+        torrent: u32,
+        done: u64,
+        total: u64,
     },
     MakeOffer {
         torrent: u32,
@@ -149,20 +234,24 @@ pub(crate) enum ToPage<'a, T = ()> {
     },
     Metadata {
         torrent: u32,
-        #[serde(flatten)]
-        metadata: T,
+        metadata: Metadata<'a>,
     },
     Ready,
     Stats {
         torrent: u32,
-        #[serde(flatten)]
-        report: T,
+        stats: Measured,
+        peers: Vec<PeerStats>,
+        pieces: Pieces,
     },
     Tracker {
         torrent: u32,
-        #[serde(flatten)]
-        tracker: T,
+        tracker: client::Event,
     },
+}
+
+/// Serialises bytes as one `Uint8Array`.
+pub(crate) fn as_bytes<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bytes(bytes)
 }
 
 /// Why something was not done: a word for programs and a sentence for people.
@@ -191,7 +280,7 @@ impl Page {
     }
 
     /// Posts `message`.
-    pub(crate) fn tell<T: Serialize>(&self, message: &ToPage<'_, T>) {
+    pub(crate) fn tell(&self, message: &ToPage<'_>) {
         let posted = to_js(message).and_then(|message| self.0.post_message(&message));
         debug_assert!(posted.is_ok(), "every message is made of plain values");
     }
@@ -199,7 +288,7 @@ impl Page {
     /// Posts why something about `torrent` was not done.
     pub(crate) fn refuse(&self, torrent: Option<u32>, refusal: &Refusal) {
         let Refusal { code, message } = refusal;
-        self.tell::<()>(&ToPage::Error {
+        self.tell(&ToPage::Error {
             torrent,
             code,
             message,
@@ -242,6 +331,24 @@ pub(crate) fn number(message: &JsValue, name: &str) -> Option<f64> {
 
 pub(crate) fn object<T: JsCast>(message: &JsValue, name: &str) -> Option<T> {
     field(message, name).dyn_into().ok()
+}
+
+/// What an array of strings holds; nothing if it is none.
+fn texts(message: &JsValue, name: &str) -> Vec<String> {
+    let all = array(message, name);
+    all.iter().filter_map(|text| text.as_string()).collect()
+}
+
+fn array(message: &JsValue, name: &str) -> Array {
+    object(message, name).unwrap_or_default()
+}
+
+fn limits(message: &JsValue) -> Limits {
+    let limits = field(message, "limits");
+    Limits {
+        rate: number(&limits, "uploadRate").map_or(0, |rate| rate as u64),
+        bytes: number(&limits, "uploadBytes").map(|bytes| bytes as u64),
+    }
 }
 
 fn bytes(message: &JsValue, name: &str) -> Option<Vec<u8>> {

@@ -9,10 +9,11 @@ use headwater_core::swarm::{PeerStats, Stats, Swarm};
 use headwater_core::time::Instant;
 use headwater_core::tracker::client;
 use js_sys::{ArrayBuffer, WebAssembly};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use wasm_bindgen::JsCast as _;
 
 use crate::mime;
+use crate::protocol::ToPage;
 
 /// What a torrent is, for the page. Padding is left out.
 #[derive(Debug, Serialize)]
@@ -63,35 +64,36 @@ pub(crate) fn metadata(metainfo: &Metainfo) -> Metadata<'_> {
 }
 
 /// How a torrent does.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(crate) struct Report {
     stats: Measured,
     peers: Vec<PeerStats>,
     pieces: Pieces,
-    #[serde(skip)]
     left: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Measured {
+pub(crate) struct Measured {
     #[serde(flatten)]
     stats: Stats,
+    /// Bytes that may still be given; `None` for no limit.
+    upload_left: Option<u64>,
     /// Bytes of this worker's WebAssembly memory, all torrents together. It never shrinks.
     wasm_memory: u32,
 }
 
 /// Where each piece stands: the core's `PieceMap`, its states as a `Uint8Array`.
 #[derive(Debug, Serialize)]
-struct Pieces {
-    #[serde(serialize_with = "as_bytes")]
+pub(crate) struct Pieces {
+    #[serde(serialize_with = "crate::protocol::as_bytes")]
     states: Vec<u8>,
     window: Vec<Range<u32>>,
     heads: Vec<u32>,
 }
 
 impl Report {
-    pub(crate) fn of(swarm: &Swarm, now: Instant) -> Self {
+    pub(crate) fn of(swarm: &Swarm, upload_left: Option<u64>, now: Instant) -> Self {
         let (stats, pieces) = (swarm.stats(now), swarm.pieces());
         Self {
             left: swarm
@@ -99,6 +101,7 @@ impl Report {
                 .map(|metainfo| left(metainfo.layout(), &stats)),
             stats: Measured {
                 stats,
+                upload_left,
                 wasm_memory: wasm_memory(),
             },
             peers: swarm.peers(now),
@@ -107,6 +110,16 @@ impl Report {
                 window: pieces.window,
                 heads: pieces.heads,
             },
+        }
+    }
+
+    /// What the page is told.
+    pub(crate) fn message(self, torrent: u32) -> ToPage<'static> {
+        ToPage::Stats {
+            torrent,
+            stats: self.stats,
+            peers: self.peers,
+            pieces: self.pieces,
         }
     }
 
@@ -136,8 +149,4 @@ fn wasm_memory() -> u32 {
         .buffer()
         .unchecked_into::<ArrayBuffer>()
         .byte_length()
-}
-
-fn as_bytes<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_bytes(bytes)
 }

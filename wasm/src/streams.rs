@@ -16,7 +16,7 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::{Event, MessageEvent, MessagePort};
 
 use crate::host::{Happened, Host, ReaderDid};
-use crate::protocol::{Refusal, number, object, text, to_js};
+use crate::protocol::{Refusal, field, number, object, text, to_js};
 use crate::{mime, range};
 
 /// The most bytes one pull is answered with.
@@ -33,10 +33,40 @@ const MAX_PULLS: u32 = 16;
 #[derive(Debug)]
 pub(crate) struct Wish {
     pub(crate) torrent: u32,
-    file: u32,
+    file: FileName,
     start: Option<u64>,
     end: Option<u64>,
     port: MessagePort,
+}
+
+/// How a wish names its file.
+#[derive(Debug)]
+enum FileName {
+    Number(u32),
+    /// Folders and name: what a playlist says of its segments.
+    Path(Vec<String>),
+}
+
+impl FileName {
+    fn read(message: &JsValue) -> Option<Self> {
+        let path = field(message, "path");
+        match path.dyn_ref::<Array>() {
+            Some(path) => Some(Self::Path(
+                path.iter().filter_map(|name| name.as_string()).collect(),
+            )),
+            None => number(message, "file").map(|file| Self::Number(file as u32)),
+        }
+    }
+
+    fn find(&self, layout: &Layout) -> Option<FileIndex> {
+        match self {
+            Self::Number(number) => layout.file(*number),
+            Self::Path(path) => layout
+                .content_files()
+                .find(|(_, entry)| entry.path == *path)
+                .map(|(file, _)| file),
+        }
+    }
 }
 
 impl Wish {
@@ -47,7 +77,7 @@ impl Wish {
         }
         Some(Self {
             torrent: number(message, "torrent")? as u32,
-            file: number(message, "file")? as u32,
+            file: FileName::read(message)?,
             start: number(message, "start").map(|start| start as u64),
             end: number(message, "end").map(|end| end as u64),
             port: object(message, "port")?,
@@ -59,13 +89,17 @@ impl Wish {
         fail(&self.port, refusal);
     }
 
+    /// The file it means, if there is one.
+    pub(crate) fn file(&self, layout: &Layout) -> Option<FileIndex> {
+        self.file
+            .find(layout)
+            .filter(|file| !layout.entry(*file).pad)
+    }
+
     fn range(&self, layout: &Layout) -> Result<(FileIndex, Range<u64>), Refusal> {
-        let file = layout
-            .file(self.file)
-            .filter(|file| !layout.entry(*file).pad);
-        let file = file.ok_or_else(|| {
-            Refusal::new("noFile", format!("The torrent has no file {}.", self.file))
-        })?;
+        let file = self
+            .file(layout)
+            .ok_or_else(|| Refusal::new("noFile", "The torrent has no such file."))?;
         let length = layout.entry(file).length;
         let range = range::within(length, self.start, self.end).ok_or_else(|| {
             Refusal::new(
@@ -107,6 +141,7 @@ pub(crate) struct Streams {
 #[derive(Debug)]
 struct Stream {
     port: MessagePort,
+    file: FileIndex,
     /// Pulls that have not been answered.
     owed: u32,
     is_over: bool,
@@ -152,7 +187,7 @@ impl Streams {
             end: range.end,
         };
         tell(&wish.port, &head);
-        let mut stream = Stream::new(self.torrent, reader, wish.port, now, &self.host);
+        let mut stream = Stream::new(self.torrent, reader, file, wish.port, now, &self.host);
         // Nothing for the swarm to do.
         stream.is_over = range.is_empty();
         let is_over = stream.is_over;
@@ -221,6 +256,12 @@ impl Streams {
         }
     }
 
+    /// Those that read this file.
+    pub(crate) fn of(&self, file: FileIndex) -> Vec<ReaderId> {
+        let of = self.open.iter().filter(|(_, stream)| stream.file == file);
+        of.map(|(reader, _)| *reader).collect()
+    }
+
     /// Ends all readers with an error.
     pub(crate) fn fail_all(&mut self, refusal: &Refusal) {
         for stream in std::mem::take(&mut self.open).into_values() {
@@ -236,7 +277,14 @@ impl Streams {
 }
 
 impl Stream {
-    fn new(torrent: u32, reader: ReaderId, port: MessagePort, now: Instant, host: &Host) -> Self {
+    fn new(
+        torrent: u32,
+        reader: ReaderId,
+        file: FileIndex,
+        port: MessagePort,
+        now: Instant,
+        host: &Host,
+    ) -> Self {
         let did = move |what| Happened::Reader(torrent, reader, what);
         let on_message = host.callback(move |event: MessageEvent| {
             let is_pull = text(&event.data(), "kind").is_some_and(|kind| kind == "pull");
@@ -252,6 +300,7 @@ impl Stream {
         let _ = port.add_event_listener_with_callback("close", on_close.as_ref().unchecked_ref());
         Self {
             port,
+            file,
             owed: 0,
             is_over: false,
             last_pull: now,

@@ -3,18 +3,21 @@
 //! The driver's loop: what happened goes in, and what comes out is done at once.
 
 use headwater_core::ids::{PeerKey, ReaderId};
+use headwater_core::layout::{Block, PieceIndex};
 use headwater_core::ordered::{Map, Set};
 use headwater_core::peer::Transport;
 use headwater_core::swarm::{self, Event, Swarm};
 use headwater_core::time::Instant;
-use headwater_core::tracker::client::{self, Client, TrackerKey};
+use headwater_core::tracker::client::{self, Client, ClientConfig, TrackerKey};
 use wasm_bindgen::JsValue;
 use web_sys::RtcDataChannel;
 
+use crate::giving::Giving;
 use crate::host::{Host, PeerDid, ReaderDid, TrackerDid};
 use crate::link::{Link, Scratch};
-use crate::protocol::{Page, Refusal, ToPage};
+use crate::protocol::{Page, Refusal, Share, ToPage};
 use crate::reports::Report;
+use crate::storage::Storage;
 use crate::streams::{PULL_BYTES, Streams, Wish};
 use crate::tracker_socket::TrackerSocket;
 
@@ -24,6 +27,16 @@ const MAX_WAITING: usize = 32;
 /// Events told at once at the most.
 const MAX_EVENTS: usize = 256;
 
+/// What a torrent is made of.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) swarm: Swarm,
+    pub(crate) client: ClientConfig,
+    pub(crate) giving: Giving,
+    pub(crate) storage: Option<Storage>,
+    pub(crate) deselected: Set<u32>,
+}
+
 /// One torrent.
 #[derive(Debug)]
 pub(crate) struct Torrent {
@@ -31,7 +44,14 @@ pub(crate) struct Torrent {
     host: Host,
     page: Page,
     swarm: Swarm,
-    client: Client,
+    /// `None` while nobody is spoken to.
+    client: Option<Client>,
+    client_config: ClientConfig,
+    giving: Giving,
+    /// Files of the page, if it is made of them.
+    storage: Option<Storage>,
+    /// Files that are not to be read.
+    deselected: Set<u32>,
     links: Map<PeerKey, Link>,
     /// Connections the page has or makes, and whether the offer was ours.
     dialled: Map<PeerKey, bool>,
@@ -46,13 +66,18 @@ pub(crate) struct Torrent {
 }
 
 impl Torrent {
-    pub(crate) fn new(number: u32, swarm: Swarm, client: Client, host: &Host, page: &Page) -> Self {
+    /// With nobody spoken to yet.
+    pub(crate) fn new(number: u32, parts: Parts, host: &Host, page: &Page) -> Self {
         Self {
             number,
             host: host.clone(),
             page: page.clone(),
-            swarm,
-            client,
+            swarm: parts.swarm,
+            client: None,
+            client_config: parts.client,
+            giving: parts.giving,
+            storage: parts.storage,
+            deselected: parts.deselected,
             links: Map::new(),
             dialled: Map::new(),
             sent: Set::new(),
@@ -66,7 +91,9 @@ impl Torrent {
 
     /// When it wants to be called again.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        [self.swarm.poll_timeout(), self.client.poll_timeout()]
+        let client = self.client.as_ref().and_then(Client::poll_timeout);
+        let giving = self.giving.deadline(&self.swarm);
+        [self.swarm.poll_timeout(), client, giving]
             .into_iter()
             .flatten()
             .min()
@@ -82,9 +109,11 @@ impl Torrent {
         if self.swarm.poll_timeout().is_some_and(|due| due <= now) {
             self.swarm.handle_input(now, swarm::Input::TimedOut);
         }
-        if self.client.poll_timeout().is_some_and(|due| due <= now) {
-            self.client.handle_input(now, client::Input::TimedOut);
+        let client_due = self.client.as_ref().and_then(Client::poll_timeout);
+        if client_due.is_some_and(|due| due <= now) {
+            self.tell_client(now, client::Input::TimedOut);
         }
+        self.giving.allow(now, &mut self.swarm);
         while self.do_outputs(now) {
             self.tell_room(now);
         }
@@ -96,38 +125,82 @@ impl Torrent {
         }
     }
 
+    /// What is given and taken from now on.
+    pub(crate) fn set_share(&mut self, now: Instant, share: Share) {
+        self.swarm.set_upload(now, share == Share::Full);
+        match (&self.client, share) {
+            (None, Share::Download | Share::Full) => {
+                self.client = Some(Client::new(self.client_config.clone(), now));
+            }
+            (Some(_), Share::Off) => {
+                self.tell_client(now, client::Input::Stopped);
+                self.do_outputs(now);
+                self.client = None;
+                self.sockets.clear();
+                for peer in self.dialled.keys().copied().collect::<Vec<_>>() {
+                    self.lose(now, peer, "the torrent was paused".to_owned());
+                }
+            }
+            (None, Share::Off) | (Some(_), Share::Download | Share::Full) => {}
+        }
+    }
+
+    /// Whether a file may be read from now on.
+    pub(crate) fn select(&mut self, now: Instant, file: u32, selected: bool) {
+        match selected {
+            true => self.deselected.remove(&file),
+            false => self.deselected.insert(file),
+        };
+        let layout = self
+            .swarm
+            .metainfo()
+            .map(headwater_core::metainfo::Metainfo::layout);
+        let Some(file) = layout
+            .and_then(|layout| layout.file(file))
+            .filter(|_| !selected)
+        else {
+            return;
+        };
+        for reader in self.streams.of(file) {
+            self.streams.fail(reader, &deselected());
+            self.swarm
+                .handle_input(now, swarm::Input::ReaderClosed(reader));
+        }
+    }
+
     /// Leaves the swarm: trackers are told, and everything is closed.
     pub(crate) fn stop(mut self, now: Instant) {
-        self.client.handle_input(now, client::Input::Stopped);
+        self.tell_client(now, client::Input::Stopped);
         self.do_outputs(now);
         let gone = Refusal::new("removed", "The torrent was removed.");
         self.waiting.iter().for_each(|wish| wish.refuse(&gone));
         self.streams.fail_all(&gone);
         for peer in self.dialled.keys() {
-            self.page.tell::<()>(&ToPage::Drop { peer: peer.0 });
+            self.page.tell(&ToPage::Drop { peer: peer.0 });
         }
     }
 
     pub(crate) fn report(&mut self, now: Instant) {
-        let report = Report::of(&self.swarm, now);
-        self.client.handle_input(now, report.progress());
+        let report = Report::of(&self.swarm, self.giving.left(&self.swarm), now);
+        self.tell_client(now, report.progress());
         self.tell_events();
-        self.page.tell(&ToPage::Stats {
-            torrent: self.number,
-            report,
-        });
+        self.page.tell(&report.message(self.number));
+    }
+
+    fn tell_client(&mut self, now: Instant, input: client::Input<'_>) {
+        if let Some(client) = &mut self.client {
+            client.handle_input(now, input);
+        }
     }
 
     // Connections, as the page makes them.
 
     pub(crate) fn handle_offer_made(&mut self, now: Instant, peer: PeerKey, sdp: String) {
-        self.client
-            .handle_input(now, client::Input::OfferMade(peer, &sdp));
+        self.tell_client(now, client::Input::OfferMade(peer, &sdp));
     }
 
     pub(crate) fn handle_answer_made(&mut self, now: Instant, peer: PeerKey, sdp: String) {
-        self.client
-            .handle_input(now, client::Input::AnswerMade(peer, &sdp));
+        self.tell_client(now, client::Input::AnswerMade(peer, &sdp));
     }
 
     pub(crate) fn handle_channel(&mut self, now: Instant, peer: PeerKey, channel: RtcDataChannel) {
@@ -182,15 +255,12 @@ impl Torrent {
         match did {
             TrackerDid::Close(reason) => {
                 self.sockets.remove(&tracker);
-                self.client
-                    .handle_input(now, client::Input::TrackerClosed(tracker, &reason));
+                self.tell_client(now, client::Input::TrackerClosed(tracker, &reason));
             }
-            TrackerDid::Open => self
-                .client
-                .handle_input(now, client::Input::TrackerOpened(tracker)),
-            TrackerDid::Send(text) => self
-                .client
-                .handle_input(now, client::Input::TrackerReceived(tracker, &text)),
+            TrackerDid::Open => self.tell_client(now, client::Input::TrackerOpened(tracker)),
+            TrackerDid::Send(text) => {
+                self.tell_client(now, client::Input::TrackerReceived(tracker, &text))
+            }
         }
     }
 
@@ -218,6 +288,10 @@ impl Torrent {
             }
             return;
         };
+        let file = wish.file(metainfo.layout());
+        if file.is_some_and(|file| self.deselected.contains(&file.get())) {
+            return wish.refuse(&deselected());
+        }
         let opened = self.streams.open(now, metainfo.layout(), wish);
         if let Some((reader, file, range)) = opened {
             self.swarm.handle_input(
@@ -275,7 +349,7 @@ impl Torrent {
             },
         );
         self.drained(now, peer);
-        self.client.handle_input(now, client::Input::Opened(peer));
+        self.tell_client(now, client::Input::Opened(peer));
     }
 
     /// A link may have more room.
@@ -291,13 +365,12 @@ impl Torrent {
     fn lose(&mut self, now: Instant, peer: PeerKey, reason: String) {
         let was_open = self.links.remove(&peer).is_some_and(|link| link.is_open);
         self.dialled.remove(&peer);
-        self.page.tell::<()>(&ToPage::Drop { peer: peer.0 });
+        self.page.tell(&ToPage::Drop { peer: peer.0 });
         if was_open {
             self.swarm.handle_input(now, swarm::Input::Closed(peer));
-            self.client.handle_input(now, client::Input::Closed(peer));
+            self.tell_client(now, client::Input::Closed(peer));
         } else {
-            self.client
-                .handle_input(now, client::Input::ConnectionFailed(peer, &reason));
+            self.tell_client(now, client::Input::ConnectionFailed(peer, &reason));
         }
     }
 
@@ -317,7 +390,7 @@ impl Torrent {
                 is_busy = true;
                 self.do_swarm(now, output);
             }
-            while let Some(output) = self.client.poll_output() {
+            while let Some(output) = self.client.as_mut().and_then(Client::poll_output) {
                 is_busy = true;
                 self.do_client(now, output);
             }
@@ -334,8 +407,8 @@ impl Torrent {
             Output::Close(peer, _) => {
                 self.links.remove(&peer);
                 self.dialled.remove(&peer);
-                self.page.tell::<()>(&ToPage::Drop { peer: peer.0 });
-                self.client.handle_input(now, client::Input::Closed(peer));
+                self.page.tell(&ToPage::Drop { peer: peer.0 });
+                self.tell_client(now, client::Input::Closed(peer));
             }
             Output::Data { reader, bytes, .. } => {
                 if self.streams.answer(reader, &bytes) {
@@ -345,11 +418,31 @@ impl Torrent {
             }
             Output::Ended(reader) => self.streams.finish(reader),
             Output::Event(event) => self.events.push(event),
-            Output::Load(_) | Output::LoadLeaves(_) | Output::Store(..) => {
-                debug_assert!(false, "there is no storage to load from")
-            }
+            Output::Load(block) => self.load(now, block),
+            Output::LoadLeaves(piece) => self.load_leaves(now, piece),
+            Output::Store(..) => debug_assert!(false, "nothing here is kept on disk"),
             Output::Send(peer, bytes) => self.send(now, peer, &bytes),
         }
+    }
+
+    fn load(&mut self, now: Instant, block: Block) {
+        let (Some(storage), Some(metainfo)) = (&mut self.storage, self.swarm.metainfo()) else {
+            return;
+        };
+        let input = match storage.block(metainfo.layout(), block) {
+            Some(bytes) => swarm::Input::Loaded(block, bytes),
+            None => swarm::Input::LoadFailed(block),
+        };
+        self.swarm.handle_input(now, input);
+    }
+
+    fn load_leaves(&mut self, now: Instant, piece: PieceIndex) {
+        let (Some(storage), Some(metainfo)) = (&mut self.storage, self.swarm.metainfo()) else {
+            return;
+        };
+        let leaves = storage.leaves(metainfo.layout(), piece);
+        self.swarm
+            .handle_input(now, swarm::Input::LeavesLoaded(piece, leaves));
     }
 
     fn do_client(&mut self, now: Instant, output: client::Output) {
@@ -357,20 +450,20 @@ impl Torrent {
         match output {
             Output::AcceptOffer(peer, sdp) => {
                 self.dialled.insert(peer, false);
-                self.page.tell::<()>(&ToPage::AcceptOffer {
+                self.page.tell(&ToPage::AcceptOffer {
                     torrent: self.number,
                     peer: peer.0,
                     sdp: &sdp,
                 });
             }
-            Output::ApplyAnswer(peer, sdp) => self.page.tell::<()>(&ToPage::ApplyAnswer {
+            Output::ApplyAnswer(peer, sdp) => self.page.tell(&ToPage::ApplyAnswer {
                 peer: peer.0,
                 sdp: &sdp,
             }),
             Output::CloseTracker(tracker) => drop(self.sockets.remove(&tracker)),
             Output::Drop(peer) => {
                 self.dialled.remove(&peer);
-                self.page.tell::<()>(&ToPage::Drop { peer: peer.0 });
+                self.page.tell(&ToPage::Drop { peer: peer.0 });
                 if self.links.remove(&peer).is_some_and(|link| link.is_open) {
                     self.swarm.handle_input(now, swarm::Input::Closed(peer));
                 }
@@ -381,7 +474,7 @@ impl Torrent {
             }),
             Output::MakeOffer(peer) => {
                 self.dialled.insert(peer, true);
-                self.page.tell::<()>(&ToPage::MakeOffer {
+                self.page.tell(&ToPage::MakeOffer {
                     torrent: self.number,
                     peer: peer.0,
                 });
@@ -400,8 +493,7 @@ impl Torrent {
             Ok(socket) => drop(self.sockets.insert(tracker, socket)),
             Err(_) => {
                 let reason = "the browser refuses to connect to it";
-                self.client
-                    .handle_input(now, client::Input::TrackerClosed(tracker, reason));
+                self.tell_client(now, client::Input::TrackerClosed(tracker, reason));
             }
         }
     }
@@ -454,6 +546,10 @@ impl Torrent {
             self.tell_room(now);
         }
     }
+}
+
+fn deselected() -> Refusal {
+    Refusal::new("deselected", "This file was deselected.")
 }
 
 /// Whether the page is told at once. Pieces come and go many times a second: of them it is told with

@@ -1,18 +1,23 @@
-// Builds the package into dist/: three bundles, the engine, the types. `--types` stops before bundling.
+// Builds the package into dist/: the bundles, the engine, the types, and what they weigh.
 import { execFileSync } from "node:child_process";
-import { copyFileSync, existsSync, readFileSync, rmSync, statSync } from "node:fs";
-import { brotliCompressSync } from "node:zlib";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
+import { weigh } from "./weigh.mjs";
 
 const web = join(dirname(fileURLToPath(import.meta.url)), "..");
-const dist = join(web, "dist");
+// Built aside and put in place whole, so that nobody ever finds half of it.
+const dist = join(web, "dist.new");
 const engine = join(web, "wasm-pkg", "headwater_wasm_bg.wasm");
 const BUNDLES = [
-  { input: "src/headwater.ts", file: "headwater.js", format: "es" },
-  { input: "src/worker.ts", file: "worker.js", format: "es" },
+  { input: "src/headwater.ts", file: "headwater.js", external: /\/doctor\.js$/ },
+  { input: "src/doctor.ts", file: "doctor.js" },
+  { input: "src/element.ts", file: "element.js", external: /\/headwater\.js$/, banner: "/*! With custom-media-element, MIT, by Mux: THIRD-PARTY.md */" },
+  { input: "src/worker.ts", file: "worker.js" },
   { input: "src/service-worker/headwater-sw.ts", file: "headwater-sw.js", format: "iife" },
+  // Last: it has the worker within.
+  { input: "src/inline.ts", file: "inline.js" },
 ];
 
 if (!existsSync(engine)) {
@@ -20,19 +25,31 @@ if (!existsSync(engine)) {
   process.exit(1);
 }
 rmSync(dist, { recursive: true, force: true });
+mkdirSync(dist);
 tsc("tsconfig.json");
 tsc("tsconfig.worker.json");
-tsc("tsconfig.types.json");
-for (const { input, file, format } of BUNDLES) {
-  const bundle = await rolldown({ input: join(web, input), platform: "browser", plugins: [withoutOwnUrl()] });
-  await bundle.write({ file: join(dist, file), format, minify: true, comments: false });
-  await bundle.close();
-}
+tsc("tsconfig.types.json", "--outDir", dist);
 copyFileSync(engine, join(dist, "headwater_wasm_bg.wasm"));
-for (const file of [...BUNDLES.map((bundle) => bundle.file), "headwater_wasm_bg.wasm"]) report(file);
+for (const { input, file, format = "es", external, banner } of BUNDLES) {
+  const bundle = await rolldown({
+    input: join(web, input),
+    platform: "browser",
+    plugins: [withoutOwnUrl(), ...(file === "inline.js" ? [inlined()] : [])],
+    ...(external && { external }),
+  });
+  await bundle.write({ file: join(dist, file), format, minify: true, comments: false, codeSplitting: false, ...(external && { paths: (id) => `./${id.split("/").at(-1)}` }) });
+  await bundle.close();
+  if (file === "headwater.js") writeFileSync(join(dist, file), withQuotedUrls(readFileSync(join(dist, file), "utf8")));
+  if (banner) writeFileSync(join(dist, file), `${banner}\n${readFileSync(join(dist, file), "utf8")}`);
+}
+copyFileSync(join(web, "src/THIRD-PARTY.md"), join(dist, "THIRD-PARTY.md"));
+const final = join(web, "dist");
+rmSync(final, { recursive: true, force: true });
+renameSync(dist, final);
+console.log(weigh(final).table);
 
-function tsc(project) {
-  execFileSync(process.execPath, [join(web, "node_modules/typescript/bin/tsc"), "-p", join(web, project)], { stdio: "inherit" });
+function tsc(project, ...more) {
+  execFileSync(process.execPath, [join(web, "node_modules/typescript/bin/tsc"), "-p", join(web, project), ...more], { stdio: "inherit" });
 }
 
 /** wasm-bindgen's glue falls back to a URL beside itself; the page always passes one. */
@@ -46,8 +63,26 @@ function withoutOwnUrl() {
   };
 }
 
-function report(file) {
-  const path = join(dist, file);
-  const brotli = brotliCompressSync(readFileSync(path)).length;
-  console.log(`${file.padEnd(26)} ${String(statSync(path).size).padStart(8)} B  ${String(brotli).padStart(7)} B brotli`);
+/** Bundlers look for these expressions; a minifier's template strings are not what all of them know. */
+function withQuotedUrls(code) {
+  const quoted = code.replaceAll(/new URL\(`([^`$]*)`,import\.meta\.url\)/g, 'new URL("$1",import.meta.url)');
+  if (quoted.match(/new URL\("[^"]*",import\.meta\.url\)/g)?.length !== 2) throw new Error("headwater.js should name two files beside itself");
+  return quoted.replaceAll(/import\(`([^`$]*)`\)/g, 'import("$1")');
+}
+
+/** Puts the worker and the engine where `assets.ts` names files. */
+function inlined() {
+  return {
+    name: "inlined",
+    resolveId(id) {
+      if (id === "headwater:inlined") return id;
+      return id.endsWith("/assets.js") ? join(web, "src/inline-assets.ts") : null;
+    },
+    load(id) {
+      if (id !== "headwater:inlined") return null;
+      const worker = readFileSync(join(dist, "worker.js"), "utf8");
+      const wasm = readFileSync(engine).toString("base64");
+      return `export const workerSource = ${JSON.stringify(worker)};\nexport const wasmBase64 = ${JSON.stringify(wasm)};`;
+    },
+  };
 }

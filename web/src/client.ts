@@ -3,37 +3,56 @@
  *
  * Joins the page's parts (engine, connections, service worker, torrents), which do not know each other.
  */
+import { wasmAsset, workerAsset } from "./assets.js";
 import { Connections, type ConnectionOptions } from "./connections.js";
 import { Engine } from "./engine.js";
 import { asHeadwaterError, HeadwaterError } from "./errors.js";
 import { Emitter } from "./events.js";
-import type { FromWorker, Source } from "./protocol.js";
+import type { FromWorker, PeerKey, Source } from "./protocol.js";
 import { Read } from "./read.js";
 import { ServiceWorkerLink } from "./service-worker-link.js";
+import { decideSharing, onConnectionChange, type Share, type UploadLimits } from "./sharing.js";
 import { Torrent, type TorrentHost } from "./torrent.js";
-import { toSource, type TorrentId } from "./torrent-id.js";
+import { filesSource, toSource, type TorrentId } from "./torrent-id.js";
+import { Recorder, type Trace } from "./trace.js";
 
-/** How a client is made. All of it can be left out. */
-export interface HeadwaterOptions extends ConnectionOptions {
+/** How a client is made. All of it can be left out. The upload's limits are those of all torrents together. */
+export interface HeadwaterOptions extends ConnectionOptions, UploadLimits {
   /**
    * Most bytes a torrent may hold: pieces fetched ahead, pieces kept to share, blocks in flight.
    * 64 MiB. Less saves memory; more rides out longer gaps and shares with viewers further away.
    */
   windowBytes?: number;
+  /** Most peers of a torrent, connected or being connected. 64. */
+  maxPeers?: number;
   /** Trackers (`wss://…`) used beside those a torrent names. None. */
   trackers?: readonly string[];
-  /** Whether pieces are sent to others. True: a swarm in which nobody sends is a slow web server. */
-  upload?: boolean;
+  /**
+   * Whether pieces are given to others and taken from them. Share: a swarm in which nobody gives is a
+   * slow web server. Where the visitor's device saves data, or is on a cellular network: download.
+   */
+  share?: Share;
   /** Where `worker.js` is. Beside this module. */
   workerUrl?: string | URL;
   /** Where `headwater_wasm_bg.wasm` is. Beside this module. */
   wasmUrl?: string | URL;
   /** Where `headwater-sw.js` is: at or above the page's path. `headwater-sw.js` beside the page. Null: no stream URLs. */
-  serviceWorkerUrl?: string | URL | null;
+  swUrl?: string | URL | null;
 }
 
-/** What may differ from the client's options for one torrent. */
-export type AddOptions = Pick<HeadwaterOptions, "windowBytes" | "trackers" | "upload">;
+/** What may differ from the client's options for one torrent. The upload's limits are its own, within the client's. */
+export interface AddOptions extends Pick<HeadwaterOptions, "maxPeers" | "share" | "trackers" | "windowBytes">, UploadLimits {
+  /** Files that are not to be read, by number, from before anything is fetched. */
+  deselect?: readonly number[];
+}
+
+/** How files of this page are given to others. */
+export interface SeedOptions extends AddOptions {
+  /** What to call it. The file's name, or the folder's. */
+  name?: string;
+  /** Bytes of a piece, a power of two from 16 KiB to 16 MiB. By the length of it all. */
+  pieceLength?: number;
+}
 
 /** Events of the client itself. */
 export interface HeadwaterEvents {
@@ -51,26 +70,36 @@ export class Headwater extends Emitter<HeadwaterEvents> {
   readonly #serviceWorker: ServiceWorkerLink;
   readonly #reads: MessagePort;
   readonly #torrents = new Map<number, Torrent>();
+  readonly #recorder = new Recorder();
   readonly #abort = new AbortController();
   #nextKey = 1;
+  #isReady = false;
   #failure: HeadwaterError | null = null;
 
   constructor(options: HeadwaterOptions = {}) {
     super();
     this.#options = options;
     this.#engine = new Engine(
-      { workerUrl: workerUrl(options), wasmUrl: wasmUrl(options), config: { forward: options.forwardMessages === true, statsEveryMs: STATS_EVERY_MS } },
+      { workerUrl: workerUrl(options), wasmUrl: wasmUrl(options), config: { forward: options.forwardMessages === true, statsEveryMs: STATS_EVERY_MS, limits: limits(options) } },
       (message) => this.#handle(message),
       (error) => this.#handleFailure(error),
     );
     this.ready = this.#engine.ready;
-    this.#connections = new Connections(options, this.#engine.post);
+    this.ready.then(() => {
+      this.#isReady = true;
+      this.#recorder.add("engineReady");
+    }, () => {});
+    this.#connections = new Connections(options, this.#engine.post, {
+      stepped: (peer, step) => this.#torrentOf(peer)?.handleStep(peer, step),
+      failed: (peer, after, reason) => this.#torrentOf(peer)?.handleConnectionFailed(peer, after, reason),
+    });
     this.#reads = this.#makeReadPort();
     this.#serviceWorker = new ServiceWorkerLink(serviceWorkerUrl(options), () => this.#makeReadPort());
     // A page with open connections cannot go into the back/forward cache.
     const { signal } = this.#abort;
     addEventListener("pagehide", () => this.#connections.suspend("the page was left"), { signal });
     addEventListener("pageshow", () => this.#connections.resume(), { signal });
+    onConnectionChange(() => this.torrents.forEach((torrent) => torrent.decideSharing()), signal);
   }
 
   /** Torrents that were added and not removed. */
@@ -88,14 +117,45 @@ export class Headwater extends Emitter<HeadwaterEvents> {
     return this.#connections.isForwarding;
   }
 
+  /** Whether {@link destroy} was called. */
+  get isDestroyed(): boolean {
+    return this.#abort.signal.aborted;
+  }
+
   /** Joins a torrent's swarm. Fetches nothing but metadata until a file is read. */
   add(torrentId: TorrentId, options: AddOptions = {}): Torrent {
-    if (this.#abort.signal.aborted) throw new HeadwaterError("destroyed", "This client was destroyed.");
-    const torrent = new Torrent(this.#torrentHost(), this.#nextKey++);
+    return this.#add(() => toSource(torrentId), options);
+  }
+
+  /**
+   * Gives files of this page to others: hashes them in the worker, makes a torrent (v1 and v2), joins its
+   * swarm. They are read from where they lie, and stay there. `torrent.magnet` is what to hand on.
+   */
+  seed(files: File | Iterable<File>, options: SeedOptions = {}): Torrent {
+    const source = filesSource(files, options);
+    return this.#add(() => source, { ...options, share: options.share ?? "share" }, source);
+  }
+
+  /** What happened since the client was made, as plain JSON: for a bug report, or to look at later. */
+  trace(): Trace {
+    return this.#recorder.export();
+  }
+
+  #add(source: () => Source | Promise<Source>, options: AddOptions, given?: Source): Torrent {
+    if (this.isDestroyed) throw new HeadwaterError("destroyed", "This client was destroyed.");
+    const files = given?.kind === "files" ? given.files.map(({ file }) => file) : [];
+    const all = { ...this.#options, ...options };
+    const torrent = new Torrent(this.#torrentHost(), this.#nextKey++, {
+      asked: all.share,
+      trackers: all.trackers ?? [],
+      deselected: options.deselect ?? [],
+      files,
+    });
     this.#torrents.set(torrent.key, torrent);
-    void this.#start(torrent, torrentId, options);
+    this.#recorder.add("added", { torrent: torrent.key });
+    void this.#start(torrent, source, options);
     // Ready by the time the first file is; whoever needs it will hear of a failure.
-    if (this.#options.serviceWorkerUrl !== null) this.#serviceWorker.ready().catch(() => {});
+    if (this.#options.swUrl !== null && files.length === 0) this.#serviceWorker.ready().catch(() => {});
     return torrent;
   }
 
@@ -112,10 +172,10 @@ export class Headwater extends Emitter<HeadwaterEvents> {
     this.#engine.terminate();
   }
 
-  async #start(torrent: Torrent, torrentId: TorrentId, options: AddOptions): Promise<void> {
+  async #start(torrent: Torrent, source: () => Source | Promise<Source>, options: AddOptions): Promise<void> {
     try {
       // Not at once: whoever adds a torrent has yet to listen to it.
-      this.#post(torrent, await Promise.resolve(torrentId).then(toSource), options);
+      this.#post(torrent, await Promise.resolve().then(source), options);
       if (this.#failure) this.#fail(torrent, this.#failure);
     } catch (error) {
       torrent.handleError(asHeadwaterError(error, "badTorrentId"));
@@ -124,20 +184,34 @@ export class Headwater extends Emitter<HeadwaterEvents> {
 
   #post(torrent: Torrent, source: Source, options: AddOptions): void {
     if (!this.#torrents.has(torrent.key)) return;
-    const { windowBytes = DEFAULT_WINDOW_BYTES, upload = true, trackers = [] } = { ...this.#options, ...options };
+    const { windowBytes = DEFAULT_WINDOW_BYTES, maxPeers = DEFAULT_MAX_PEERS, trackers = [] } = { ...this.#options, ...options };
     const transfer = source.kind === "metainfo" ? [source.bytes.buffer] : [];
-    this.#engine.post({ kind: "add", torrent: torrent.key, source, trackers: [...trackers], windowBytes, upload }, transfer);
+    const add = { torrent: torrent.key, source, trackers: [...trackers], windowBytes, maxPeers };
+    const { share } = torrent.sharing;
+    this.#engine.post({ kind: "add", ...add, share, limits: limits(options), deselected: [...(options.deselect ?? [])] }, transfer);
+    torrent.isPosted = true;
   }
 
   #torrentHost(): TorrentHost {
     const link = this.#serviceWorker;
     return {
       serviceWorkerReady: () => link.ready(),
-      get isServiceWorkerReady() { return link.isReady; },
+      isServiceWorkerReady: () => link.isReady,
       streamUrl: (path) => link.streamUrl(path),
       openRead: (torrent, file, range) => new Read(this.#reads, { torrent, file, ...range }),
+      select: (torrent, file, selected) => this.#engine.post({ kind: "select", torrent, file, selected }),
+      setShare: (torrent, share) => this.#engine.post({ kind: "share", torrent, share }),
+      path: (peer) => this.#connections.path(peer),
+      record: (kind, details) => this.#recorder.add(kind, details),
+      isEngineReady: () => this.#failure === null && this.#isReady,
+      decideSharing,
       remove: (torrent) => this.#end(torrent, new HeadwaterError("removed", "The torrent was removed.")),
     };
+  }
+
+  /** The upper half of a peer's number is its torrent's. */
+  #torrentOf(peer: PeerKey): Torrent | undefined {
+    return this.#torrents.get(Math.floor(peer / 2 ** 32));
   }
 
   #end(torrent: Torrent, error: HeadwaterError): void {
@@ -153,6 +227,8 @@ export class Headwater extends Emitter<HeadwaterEvents> {
       case "applyAnswer":
       case "drop":
       case "send": return this.#connections.handle(message);
+      case "hashed":
+      case "hashing":
       case "metadata":
       case "events":
       case "stats":
@@ -188,20 +264,30 @@ export class Headwater extends Emitter<HeadwaterEvents> {
   }
 }
 
-// Bundlers find and copy the files by these very expressions.
 function workerUrl({ workerUrl: url }: HeadwaterOptions): URL {
-  return url === undefined ? new URL("./worker.js", import.meta.url) : new URL(url, document.baseURI);
+  return resolved(url ?? workerAsset());
 }
 
 function wasmUrl({ wasmUrl: url }: HeadwaterOptions): URL {
-  return url === undefined ? new URL("./headwater_wasm_bg.wasm", import.meta.url) : new URL(url, document.baseURI);
+  return resolved(url ?? wasmAsset());
 }
 
-function serviceWorkerUrl({ serviceWorkerUrl: url }: HeadwaterOptions): URL | null {
-  return url === null ? null : new URL(url ?? "headwater-sw.js", document.baseURI);
+function serviceWorkerUrl({ swUrl: url }: HeadwaterOptions): URL | null {
+  return url === null ? null : resolved(url ?? "headwater-sw.js");
+}
+
+/** Against the page: some bundlers make addresses without an origin. On a server there is nothing to resolve against, and nothing to run. */
+function resolved(url: string | URL): URL {
+  return new URL(String(url), typeof document === "undefined" ? import.meta.url : document.baseURI);
+}
+
+function limits({ uploadRate = 0, uploadBytes = Infinity }: UploadLimits): { uploadRate: number; uploadBytes: number | null } {
+  return { uploadRate: Math.floor(uploadRate), uploadBytes: uploadBytes === Infinity ? null : Math.floor(uploadBytes) };
 }
 
 const DEFAULT_WINDOW_BYTES = 64 * 1024 * 1024;
+
+const DEFAULT_MAX_PEERS = 64;
 
 /** Twice a second: a page's figures look alive, and cost nothing. */
 const STATS_EVERY_MS = 500;

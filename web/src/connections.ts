@@ -6,6 +6,7 @@
  */
 import { ForwardedChannel } from "./forwarded-channel.js";
 import type { ConnectionOrder, PeerKey, ToWorker } from "./protocol.js";
+import type { PathKind } from "./stats.js";
 
 /** How connections are made. */
 export interface ConnectionOptions {
@@ -19,8 +20,22 @@ export interface ConnectionOptions {
 
 type Post = (message: ToWorker, transfer?: Transferable[]) => void;
 
+/**
+ * How far a connection came: an offer of ours made (nobody may ever answer it), both descriptions known,
+ * a path found (ICE), and the path encrypted (DTLS), on which the channel opens at once.
+ */
+export type ConnectionStep = "offered" | "described" | "reached" | "encrypted";
+
+/** What becomes of connections, as it happens. */
+export interface ConnectionWatcher {
+  stepped(peer: PeerKey, step: ConnectionStep): void;
+  failed(peer: PeerKey, after: ConnectionStep | null, reason: string): void;
+}
+
 interface Connection {
   pc: RTCPeerConnection;
+  step: ConnectionStep | null;
+  path?: PathKind;
   forwarded?: ForwardedChannel;
 }
 
@@ -29,13 +44,15 @@ export class Connections {
   readonly #connections = new Map<PeerKey, Connection>();
   readonly #options: ConnectionOptions;
   readonly #post: Post;
+  readonly #watcher: ConnectionWatcher;
   #isForwarding: boolean;
   /** While the page is away: what the engine ordered meanwhile. */
   #postponed: ConnectionOrder[] | null = null;
 
-  constructor(options: ConnectionOptions, post: Post) {
+  constructor(options: ConnectionOptions, post: Post, watcher: ConnectionWatcher) {
     this.#options = options;
     this.#post = post;
+    this.#watcher = watcher;
     this.#isForwarding = options.forwardMessages === true;
   }
 
@@ -47,6 +64,11 @@ export class Connections {
   /** Whether messages pass through the page: asked for, or found to be the only way here. */
   get isForwarding(): boolean {
     return this.#isForwarding;
+  }
+
+  /** What the path to a peer is, once it is known. */
+  path(peer: PeerKey): PathKind | undefined {
+    return this.#connections.get(peer)?.path;
   }
 
   handle(order: ConnectionOrder): void {
@@ -80,7 +102,9 @@ export class Connections {
     this.#handOver(peer, pc.createDataChannel("headwater", { ordered: true }));
     await pc.setLocalDescription(await pc.createOffer());
     const sdp = await this.#localSdp(pc);
-    if (this.#isCurrent(peer, pc)) this.#post({ kind: "offerMade", peer, sdp });
+    if (!this.#isCurrent(peer, pc)) return;
+    this.#step(peer, "offered");
+    this.#post({ kind: "offerMade", peer, sdp });
   }
 
   async #acceptOffer(peer: PeerKey, sdp: string): Promise<void> {
@@ -94,20 +118,27 @@ export class Connections {
     await pc.setRemoteDescription({ type: "offer", sdp: this.#map(sdp, "remote") });
     await pc.setLocalDescription(await pc.createAnswer());
     const answer = await this.#localSdp(pc);
-    if (this.#isCurrent(peer, pc)) this.#post({ kind: "answerMade", peer, sdp: answer });
+    if (!this.#isCurrent(peer, pc)) return;
+    this.#step(peer, "described");
+    this.#post({ kind: "answerMade", peer, sdp: answer });
   }
 
   async #applyAnswer(peer: PeerKey, sdp: string): Promise<void> {
     const pc = this.#connections.get(peer)?.pc;
     await pc?.setRemoteDescription({ type: "answer", sdp: this.#map(sdp, "remote") });
+    this.#step(peer, "described");
   }
 
   #open(peer: PeerKey): RTCPeerConnection {
     this.#drop(peer);
     const pc = new RTCPeerConnection(this.#options.rtcConfig);
-    this.#connections.set(peer, { pc });
+    this.#connections.set(peer, { pc, step: null });
+    pc.oniceconnectionstatechange = () => {
+      if (/^(connected|completed)$/.test(pc.iceConnectionState)) this.#step(peer, "reached");
+    };
     pc.onconnectionstatechange = () => {
       const state = pc.connectionState;
+      if (state === "connected") void this.#handleConnected(peer, pc);
       if ((state === "failed" || state === "closed") && this.#isCurrent(peer, pc)) {
         this.#fail(peer, `the connection ${state === "failed" ? "failed" : "was closed"}`);
       }
@@ -143,8 +174,25 @@ export class Connections {
     step().catch((error: unknown) => this.#fail(peer, error instanceof Error ? error.message : String(error)));
   }
 
+  async #handleConnected(peer: PeerKey, pc: RTCPeerConnection): Promise<void> {
+    this.#step(peer, "encrypted");
+    const path = await pathOf(pc).catch(() => undefined);
+    const connection = this.#connections.get(peer);
+    if (path && connection && connection.pc === pc) connection.path = path;
+  }
+
+  #step(peer: PeerKey, step: ConnectionStep): void {
+    const connection = this.#connections.get(peer);
+    // Browsers tell of ICE again later, and of an answer of theirs after they used it.
+    if (!connection || STEPS.indexOf(connection.step) >= STEPS.indexOf(step)) return;
+    connection.step = step;
+    this.#watcher.stepped(peer, step);
+  }
+
   #fail(peer: PeerKey, reason: string): void {
+    const step = this.#connections.get(peer)?.step ?? null;
     this.#drop(peer);
+    this.#watcher.failed(peer, step, reason);
     this.#post({ kind: "connectionFailed", peer, reason });
   }
 
@@ -154,6 +202,7 @@ export class Connections {
     this.#connections.delete(peer);
     connection.forwarded?.close();
     connection.pc.onconnectionstatechange = null;
+    connection.pc.oniceconnectionstatechange = null;
     connection.pc.ondatachannel = null;
     connection.pc.close();
   }
@@ -161,6 +210,19 @@ export class Connections {
   #isCurrent(peer: PeerKey, pc: RTCPeerConnection): boolean {
     return this.#connections.get(peer)?.pc === pc;
   }
+}
+
+const STEPS: readonly (ConnectionStep | null)[] = [null, "offered", "described", "reached", "encrypted"];
+
+async function pathOf(pc: RTCPeerConnection): Promise<PathKind | undefined> {
+  const reports = new Map<string, Record<string, unknown>>();
+  (await pc.getStats()).forEach((report: { id: string }) => reports.set(report.id, report as never));
+  for (const { type, nominated, state, localCandidateId, remoteCandidateId } of reports.values()) {
+    if (type !== "candidate-pair" || !nominated || state !== "succeeded") continue;
+    const kinds = [localCandidateId, remoteCandidateId].map((id) => reports.get(id as string)?.["candidateType"]);
+    return kinds.includes("relay") ? "relayed" : kinds.every((kind) => kind === "host") ? "local" : "direct";
+  }
+  return undefined;
 }
 
 /**

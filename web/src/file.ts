@@ -7,9 +7,10 @@ import { Read } from "./read.js";
 export interface FileHost {
   /** Resolves when stream URLs work. */
   serviceWorkerReady(): Promise<void>;
-  readonly isServiceWorkerReady: boolean;
+  isServiceWorkerReady(): boolean;
   streamUrl(path: string): string;
   openRead(file: number, range: Partial<ByteRange>): Read;
+  select(file: number, selected: boolean): void;
 }
 
 /** A file of a torrent. */
@@ -25,11 +26,23 @@ export class TorrentFile {
   readonly type: string;
   readonly #host: FileHost;
   readonly #torrent: number;
+  readonly #path: readonly string[];
+  readonly #local: Blob | null;
+  #localUrl: string | null = null;
+  #isSelected: boolean;
 
   /** @internal */
-  constructor(host: FileHost, torrent: number, entry: { index: number; path: string[]; name: string; length: number; type: string }) {
+  constructor(
+    host: FileHost,
+    torrent: number,
+    entry: { index: number; path: string[]; name: string; length: number; type: string },
+    { isSelected = true, local = null }: { isSelected?: boolean; local?: Blob | null } = {},
+  ) {
     this.#host = host;
     this.#torrent = torrent;
+    this.#path = entry.path;
+    this.#local = local;
+    this.#isSelected = isSelected;
     this.index = entry.index;
     this.name = entry.name;
     this.path = entry.path.join("/");
@@ -39,20 +52,38 @@ export class TorrentFile {
 
   /** Resolves when {@link url} can be used; rejects where service workers are missing, saying what to do. */
   get ready(): Promise<void> {
-    return this.#host.serviceWorkerReady();
+    return this.#local ? Promise.resolve() : this.#host.serviceWorkerReady();
   }
 
   /**
    * An address of this page that serves the file, with ranges, for as long as the torrent is there.
    *
+   * Beside it, by the same folders, are the torrent's other files: a playlist finds its segments.
    * Throws `serviceWorkerNotReady` before {@link ready}.
    */
   get url(): string {
-    const url = this.#host.streamUrl(`${this.#torrent}/${this.index}/${encodeURIComponent(this.name.toWellFormed())}`);
-    if (!this.#host.isServiceWorkerReady) {
+    if (this.#local) return (this.#localUrl ??= URL.createObjectURL(this.#local));
+    const path = this.#path.map((name) => encodeURIComponent(name.toWellFormed())).join("/");
+    const url = this.#host.streamUrl(`${this.#torrent}/${path}`);
+    if (!this.#host.isServiceWorkerReady()) {
       throw new HeadwaterError("serviceWorkerNotReady", "The service worker is not ready yet.");
     }
     return url;
+  }
+
+  /** Whether it may be read. */
+  get isSelected(): boolean {
+    return this.#isSelected;
+  }
+
+  /** It may be read again. */
+  select(): void {
+    this.#select(true);
+  }
+
+  /** It is not to be read: its streams end with an error, and nothing is fetched for it. */
+  deselect(): void {
+    this.#select(false);
   }
 
   /** Plays the file: waits for the service worker and sets the element's `src`. */
@@ -63,12 +94,14 @@ export class TorrentFile {
 
   /** The bytes in order, verified; none is fetched that the window does not need. No service worker needed. */
   stream(range: Partial<ByteRange> = {}): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return this.#host.openRead(this.index, this.#checked(range)).stream();
+    const { start, end } = this.#checked(range);
+    return this.#local?.slice(start, end).stream() ?? this.#host.openRead(this.index, { start, end }).stream();
   }
 
   /** The bytes as one buffer: mind that it has to fit into the page's memory. */
   async arrayBuffer(range: Partial<ByteRange> = {}): Promise<ArrayBuffer> {
     const { start, end } = this.#checked(range);
+    if (this.#local) return this.#local.slice(start, end).arrayBuffer();
     const whole = new Uint8Array(end - start);
     if (whole.length === 0) return whole.buffer;
     const read = this.#host.openRead(this.index, { start, end });
@@ -79,6 +112,17 @@ export class TorrentFile {
     }
     if (filled < whole.length) throw new HeadwaterError("removed", `The stream ended after ${filled} of ${whole.length} bytes.`);
     return whole.buffer;
+  }
+
+  /** @internal */
+  end(): void {
+    if (this.#localUrl) URL.revokeObjectURL(this.#localUrl);
+  }
+
+  #select(selected: boolean): void {
+    if (this.#isSelected === selected) return;
+    this.#isSelected = selected;
+    this.#host.select(this.index, selected);
   }
 
   #checked({ start = 0, end = this.length }: Partial<ByteRange>): ByteRange {

@@ -3,6 +3,7 @@
  *
  * Types only. Names and numbers are the engine's own; bytes are transferred, never copied.
  */
+import type { Share } from "./sharing.js";
 import type { EngineEvent, PeerStats, PieceMap, Stats } from "./stats.js";
 
 /** A torrent, as the page numbers it. */
@@ -15,7 +16,17 @@ export type PeerKey = number;
 export type Source =
   | { kind: "magnet"; uri: string }
   | { kind: "metainfo"; bytes: Uint8Array<ArrayBuffer> }
-  | { kind: "url"; url: string };
+  | { kind: "url"; url: string }
+  /** To be hashed, and given from where they lie. */
+  | { kind: "files"; name: string; files: { path: string[]; file: Blob }[]; pieceLength?: number };
+
+/** How much is given. */
+export interface Limits {
+  /** Bytes a second, 0 for no limit. */
+  uploadRate: number;
+  /** Bytes in all; null for no limit. */
+  uploadBytes: number | null;
+}
 
 /** What the worker is started with. */
 export interface StartConfig {
@@ -23,6 +34,8 @@ export interface StartConfig {
   forward: boolean;
   /** Milliseconds between two `stats` messages. */
   statsEveryMs: number;
+  /** Of all torrents together. */
+  limits: Limits;
 }
 
 /** Page → worker. */
@@ -34,8 +47,15 @@ export type ToWorker =
       source: Source;
       trackers?: string[];
       windowBytes: number;
-      upload: boolean;
+      maxPeers: number;
+      share: Share;
+      limits: Limits;
+      /** Files that are not to be read, by number. */
+      deselected: number[];
     }
+  /** What a torrent gives and takes from now on. */
+  | { kind: "share"; torrent: TorrentKey; share: Share }
+  | { kind: "select"; torrent: TorrentKey; file: number; selected: boolean }
   | { kind: "remove"; torrent: TorrentKey }
   | { kind: "streams"; port: MessagePort }
   | { kind: "offerMade"; peer: PeerKey; sdp: string }
@@ -57,9 +77,7 @@ export type ConnectionOrder =
   | { kind: "send"; peer: PeerKey; bytes: ArrayBuffer | Uint8Array<ArrayBuffer> };
 
 /** What a torrent turned out to be. */
-export interface MetadataMessage {
-  kind: "metadata";
-  torrent: TorrentKey;
+export interface Metadata {
   name: string;
   infoHashV1?: string;
   infoHashV2?: string;
@@ -71,10 +89,35 @@ export interface MetadataMessage {
   files: { index: number; path: string[]; name: string; length: number; type: string }[];
 }
 
-/** A tracker's last known state. */
-export interface TrackerMessage {
-  kind: "tracker";
+/** The torrent is known. */
+export interface MetadataMessage {
+  kind: "metadata";
   torrent: TorrentKey;
+  metadata: Metadata;
+}
+
+/** Files of this page are being hashed. */
+export interface HashingMessage {
+  kind: "hashing";
+  torrent: TorrentKey;
+  /** Bytes hashed. */
+  done: number;
+  /** Bytes to hash. */
+  total: number;
+}
+
+/** Files of this page are hashed. */
+export interface HashedMessage {
+  kind: "hashed";
+  torrent: TorrentKey;
+  /** The .torrent file. */
+  metainfo: Uint8Array<ArrayBuffer>;
+  /** Which of the files given each file of the torrent is, by the torrent's numbers. */
+  sources: (number | null)[];
+}
+
+/** A tracker's last known state. */
+export interface TrackerState {
   url: string;
   /** `warning` says something odd in `message`, and changes nothing; `lost` is tried again. */
   state: "announced" | "connected" | "lost" | "warning";
@@ -83,6 +126,13 @@ export interface TrackerMessage {
   /** Peers of the swarm that do not. */
   incomplete?: number;
   message?: string;
+}
+
+/** A tracker's state changed, or it warned. */
+export interface TrackerMessage {
+  kind: "tracker";
+  torrent: TorrentKey;
+  tracker: TrackerState;
 }
 
 /** What one torrent is doing, sent every `statsEveryMs`. */
@@ -104,6 +154,8 @@ export interface ErrorMessage {
 
 /** What the engine tells about one torrent. */
 export type TorrentMessage =
+  | HashedMessage
+  | HashingMessage
   | MetadataMessage
   /** In the order in which they happened. Of pieces that come and go, with the next stats. */
   | { kind: "events"; torrent: TorrentKey; events: EngineEvent[] }

@@ -11,7 +11,9 @@ import type { ByteRange } from "./range.js";
 export interface ReadRequest extends Partial<ByteRange> {
   torrent: TorrentKey;
   /** The file's number in the torrent. */
-  file: number;
+  file?: number;
+  /** Or its folders and name. */
+  path?: readonly string[];
 }
 
 /** What the worker says of a file before its bytes. */

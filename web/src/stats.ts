@@ -82,9 +82,14 @@ export interface Stats {
   readers: number;
   /** Readers that wait for bytes that are not there yet. */
   readersWaiting: number;
+  /** Bytes that may still be given; null where there is no limit. */
+  uploadLeft: number | null;
   /** Bytes of the engine's WebAssembly memory, of all torrents together. It never shrinks. */
   wasmMemory: number;
 }
+
+/** What the path to a peer is: within one network, through routers, or by way of a relay (TURN). */
+export type PathKind = "direct" | "local" | "relayed";
 
 /** One peer's figures. */
 export interface PeerStats {
@@ -94,6 +99,8 @@ export interface PeerStats {
   /** How it calls itself. */
   client: string;
   transport: "tcp" | "webRtc";
+  /** What the path to it is; missing until the browser tells. */
+  path?: PathKind;
   /** Whether both sides mean the v2 torrent. */
   v2: boolean;
   /** Bytes that it sent us. */

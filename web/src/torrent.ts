@@ -1,14 +1,16 @@
 /** One torrent of a client: what it is, how it does, what happens in it. */
+import type { ConnectionStep } from "./connections.js";
+import type { ConnectionCounts, Diagnosis } from "./doctor.js";
 import { HeadwaterError } from "./errors.js";
 import { Emitter } from "./events.js";
 import { TorrentFile, type FileHost } from "./file.js";
-import type { ErrorMessage, MetadataMessage, StatsMessage, TorrentKey, TorrentMessage, TrackerMessage } from "./protocol.js";
+import type { ErrorMessage, HashedMessage, Metadata, PeerKey, StatsMessage, TorrentKey, TorrentMessage, TrackerState } from "./protocol.js";
 import type { ByteRange } from "./range.js";
 import { Read } from "./read.js";
-import type { EngineEvent, PeerStats, PieceMap, Stats } from "./stats.js";
+import type { Share, Sharing } from "./sharing.js";
+import type { EngineEvent, PathKind, PeerStats, PieceMap, Stats } from "./stats.js";
 
-/** A tracker's last known state. */
-export type TrackerState = Omit<TrackerMessage, "kind" | "torrent">;
+export type { TrackerState };
 
 /** The events of the engine, and those of the page's side, by kind. */
 export type TorrentEvents = {
@@ -16,15 +18,38 @@ export type TorrentEvents = {
 } & {
   /** Name and files are known. */
   metadata: Torrent;
+  /** Files of this page are being hashed: bytes done, and bytes in all. */
+  hashing: { done: number; total: number };
+  /** What is given and taken became another, and why. */
+  sharing: Sharing;
   /** New figures, twice a second. */
   stats: Stats;
   trackerState: TrackerState;
   error: HeadwaterError;
 };
 
+/** When a torrent came how far, in milliseconds since it was added. */
+export type Phases = Partial<Record<"announced" | "firstPeer" | "firstVerified" | "metadata", number>>;
+
+/** What a torrent is made with. */
+export interface TorrentInit {
+  /** What the page wants given and taken, if it said so. */
+  asked: Share | undefined;
+  trackers: readonly string[];
+  deselected: readonly number[];
+  /** Files of this page that it is made of. */
+  files: readonly Blob[];
+}
+
 /** What a torrent needs of its client. */
-export interface TorrentHost extends Omit<FileHost, "openRead"> {
+export interface TorrentHost extends Omit<FileHost, "openRead" | "select"> {
+  decideSharing(asked: Share | undefined): Sharing;
+  isEngineReady(): boolean;
   openRead(torrent: TorrentKey, file: number, range: Partial<ByteRange>): Read;
+  path(peer: PeerKey): PathKind | undefined;
+  record(kind: string, details: Record<string, unknown>): void;
+  select(torrent: TorrentKey, file: number, selected: boolean): void;
+  setShare(torrent: TorrentKey, share: Share): void;
   remove(torrent: Torrent): void;
 }
 
@@ -34,19 +59,35 @@ export class Torrent extends Emitter<TorrentEvents> {
   readonly ready: Promise<Torrent>;
   readonly #host: TorrentHost;
   readonly #key: TorrentKey;
+  readonly #init: TorrentInit;
+  readonly #added = performance.now();
+  readonly #phases: Phases = {};
+  readonly #connections: ConnectionCounts = { steps: {}, failures: [] };
   readonly #reads = new Set<Read>();
   readonly #trackers = new Map<string, TrackerState>();
   #settle!: { resolve: (torrent: Torrent) => void; reject: (error: HeadwaterError) => void };
-  #metadata: MetadataMessage | null = null;
+  #metadata: Metadata | null = null;
   #files: readonly TorrentFile[] = [];
   #last: StatsMessage | null = null;
   #ended: HeadwaterError | null = null;
+  #asked: Share | undefined;
+  #isPaused = false;
+  #isBudgetSpent = false;
+  #sharing: Sharing;
+  #hashed: HashedMessage | null = null;
+  #greeted = 0;
+  #isRead = false;
+  /** @internal Whether the engine knows of it. */
+  isPosted = false;
 
   /** @internal */
-  constructor(host: TorrentHost, key: TorrentKey) {
+  constructor(host: TorrentHost, key: TorrentKey, init: TorrentInit) {
     super();
     this.#host = host;
     this.#key = key;
+    this.#init = init;
+    this.#asked = init.asked;
+    this.#sharing = host.decideSharing(init.asked);
     this.ready = new Promise((resolve, reject) => (this.#settle = { resolve, reject }));
     // The `error` event tells the same; nobody has to await `ready`.
     this.ready.catch(() => {});
@@ -103,6 +144,74 @@ export class Torrent extends Emitter<TorrentEvents> {
     return [...this.#trackers.values()];
   }
 
+  /** What is to be handed on for others to join: the torrent's names and trackers. Empty until {@link ready}. */
+  get magnet(): string {
+    if (!this.#metadata) return "";
+    const { infoHashV1, infoHashV2, name } = this.#metadata;
+    const trackers = new Set([...this.#init.trackers, ...this.#trackers.keys()]);
+    const parts = [
+      ...(infoHashV1 ? [`xt=urn:btih:${infoHashV1}`] : []),
+      ...(infoHashV2 ? [`xt=urn:btmh:1220${infoHashV2}`] : []),
+      `dn=${encodeURIComponent(name.toWellFormed())}`,
+      ...Array.from(trackers, (url) => `tr=${encodeURIComponent(url)}`),
+    ];
+    return `magnet:?${parts.join("&")}`;
+  }
+
+  /** The .torrent file of what this page seeds; null for what it joined. */
+  get torrentFile(): Blob | null {
+    return this.#hashed && new Blob([this.#hashed.metainfo], { type: "application/x-bittorrent" });
+  }
+
+  /** When it came how far, in milliseconds since it was added. */
+  get phases(): Readonly<Phases> {
+    return this.#phases;
+  }
+
+  /** What is given and taken, and why. */
+  get sharing(): Sharing {
+    return this.#sharing;
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  /** What is to be given and taken from now on; undefined leaves it to the visitor's device. */
+  setShare(share: Share | undefined): void {
+    this.#asked = share;
+    this.decideSharing();
+  }
+
+  /** Leaves the swarm until {@link resume}: nothing is fetched, nothing is given, nobody is spoken to. Pieces stay. */
+  pause(): void {
+    this.#isPaused = true;
+    this.decideSharing();
+  }
+
+  /** Joins the swarm again; what was being read goes on. */
+  resume(): void {
+    this.#isPaused = false;
+    this.decideSharing();
+  }
+
+  /** Why am I alone? How far this torrent came on the way to its first block, and what is in the way. */
+  async doctor(): Promise<Diagnosis> {
+    // Loaded when it is asked: most pages never do.
+    const { diagnose } = await import("./doctor.js");
+    return diagnose({
+      isEngineReady: this.#host.isEngineReady(),
+      sharing: this.#sharing,
+      trackers: this.trackers,
+      connections: this.#connections,
+      stats: this.stats,
+      greeted: this.#greeted,
+      hasMetadata: this.#metadata !== null,
+      isSeed: this.#init.files.length > 0,
+      isRead: this.#isRead,
+    });
+  }
+
   /** Leaves the swarm and frees the window. Streams of this torrent end with an error. */
   remove(): void {
     if (!this.#ended) this.#host.remove(this);
@@ -116,10 +225,12 @@ export class Torrent extends Emitter<TorrentEvents> {
   /** @internal */
   handle(message: TorrentMessage): void {
     switch (message.kind) {
-      case "metadata": return this.#handleMetadata(message);
+      case "hashed": this.#hashed = message; return;
+      case "hashing": return this.emit("hashing", { done: message.done, total: message.total });
+      case "metadata": return this.#handleMetadata(message.metadata);
       case "events": return message.events.forEach((event) => this.#handleEvent(event));
-      case "stats": this.#last = message; return this.emit("stats", message.stats);
-      case "tracker": return this.#handleTracker(message);
+      case "stats": return this.#handleStats(message);
+      case "tracker": return this.#handleTracker(message.tracker);
       default: message satisfies never;
     }
   }
@@ -129,47 +240,117 @@ export class Torrent extends Emitter<TorrentEvents> {
     const error = new HeadwaterError(code, message);
     // A tracker that is down may come back, and others may answer.
     if (!PASSING.has(code)) this.#settle.reject(error);
+    this.#record("error", { code });
     this.emit("error", error);
+  }
+
+  /** @internal */
+  handleStep(peer: PeerKey, step: ConnectionStep): void {
+    this.#connections.steps[step] = (this.#connections.steps[step] ?? 0) + 1;
+    this.#record("connection", { peer: short(peer), step });
+  }
+
+  /** @internal */
+  handleConnectionFailed(peer: PeerKey, after: ConnectionStep | null, reason: string): void {
+    this.#connections.failures.push({ after, reason });
+    this.#connections.failures.splice(0, this.#connections.failures.length - MAX_FAILURES);
+    this.#record("connectionFailed", { peer: short(peer), after, reason });
+  }
+
+  /** @internal */
+  decideSharing(): void {
+    const decided = this.#decided();
+    const { share, reason } = this.#sharing;
+    if (decided.share === share && decided.reason === reason) return;
+    this.#sharing = decided;
+    if (decided.share !== share && this.isPosted) this.#host.setShare(this.#key, decided.share);
+    this.#record("sharing", { ...decided });
+    this.emit("sharing", decided);
+  }
+
+  #decided(): Sharing {
+    if (this.#isPaused) return { share: "off", reason: "paused" };
+    const decided = this.#host.decideSharing(this.#asked);
+    return decided.share === "share" && this.#isBudgetSpent ? { share: "download", reason: "budgetSpent" } : decided;
   }
 
   /** @internal */
   end(error: HeadwaterError): void {
     this.#ended = error;
     this.#settle.reject(error);
+    for (const file of this.#files) file.end();
     for (const read of [...this.#reads]) read.fail(error);
   }
 
-  #handleMetadata(message: MetadataMessage): void {
+  #handleMetadata(message: Metadata): void {
     if (this.#metadata) return;
     this.#metadata = message;
     const host: FileHost = {
       serviceWorkerReady: () => this.#host.serviceWorkerReady(),
+      isServiceWorkerReady: () => this.#host.isServiceWorkerReady(),
       streamUrl: (path) => this.#host.streamUrl(path),
       openRead: (file, range) => this.#openRead(file, range),
-      isServiceWorkerReady: false,
+      select: (file, selected) => this.#host.select(this.#key, file, selected),
     };
-    Object.defineProperty(host, "isServiceWorkerReady", { get: () => this.#host.isServiceWorkerReady });
-    this.#files = message.files.map((entry) => new TorrentFile(host, this.#key, entry));
+    this.#files = message.files.map((entry) => {
+      const source = this.#hashed?.sources[entry.index] ?? null;
+      const local = source === null ? null : (this.#init.files[source] ?? null);
+      return new TorrentFile(host, this.#key, entry, { isSelected: !this.#init.deselected.includes(entry.index), local });
+    });
+    this.#reach("metadata");
     this.#settle.resolve(this);
     this.emit("metadata", this);
   }
 
   #handleEvent(event: EngineEvent): void {
     // The metadata message tells it, with what it says.
-    if (event.kind !== "metadata") this.emit(event.kind, event as never);
+    if (event.kind === "metadata") return;
+    if (event.kind === "peerOpened") {
+      this.#greeted += 1;
+      this.#reach("firstPeer");
+    }
+    // Of pieces there are thousands.
+    if (event.kind === "pieceVerified") this.#reach("firstVerified");
+    else if (event.kind !== "pieceEvicted") this.#record(event.kind, "peer" in event ? { ...event, peer: short(event.peer) } : { ...event });
+    this.emit(event.kind, event as never);
   }
 
-  #handleTracker({ url, state, complete, incomplete, message }: TrackerMessage): void {
-    const tracker: TrackerState = {
-      url,
-      state,
-      ...(complete !== undefined && { complete }),
-      ...(incomplete !== undefined && { incomplete }),
-      ...(message !== undefined && { message }),
-    };
+  #handleStats(message: StatsMessage): void {
+    this.#last = message;
+    for (const peer of message.peers) {
+      const path = this.#host.path(peer.peer);
+      if (path) peer.path = path;
+    }
+    const { stats } = message;
+    if (stats.verified > 0) this.#reach("firstVerified");
+    const isBudgetSpent = stats.uploadLeft === 0;
+    if (isBudgetSpent !== this.#isBudgetSpent) {
+      this.#isBudgetSpent = isBudgetSpent;
+      this.decideSharing();
+    }
+    const { received, sent, verified, peers, windowUsed } = stats;
+    this.#record("stats", { received, sent, verified, peers, windowUsed });
+    this.emit("stats", stats);
+  }
+
+  /** Notes when it came there first. */
+  #reach(phase: keyof Phases): void {
+    if (this.#phases[phase] !== undefined) return;
+    this.#phases[phase] = Math.round(performance.now() - this.#added);
+    this.#record(phase);
+  }
+
+  #record(kind: string, details: Record<string, unknown> = {}): void {
+    this.#host.record(kind, { ...details, torrent: this.#key });
+  }
+
+  #handleTracker(tracker: TrackerState): void {
+    const { url, state, message } = tracker;
     const wasLost = this.#trackers.get(url)?.state === "lost";
     // A warning changes nothing of what is known.
     if (state !== "warning") this.#trackers.set(url, tracker);
+    if (state === "announced") this.#reach("announced");
+    this.#record("tracker", { ...tracker });
     this.emit("trackerState", tracker);
     if (state === "lost" && !wasLost) {
       this.handleError({ code: "trackerDown", message: `The tracker ${url} cannot be reached${message ? ` (${message})` : ""}; it is tried again.` });
@@ -178,12 +359,21 @@ export class Torrent extends Emitter<TorrentEvents> {
 
   #openRead(file: number, range: Partial<ByteRange>): Read {
     if (this.#ended) throw this.#ended;
+    this.#isRead = true;
     const read = this.#host.openRead(this.#key, file, range);
     this.#reads.add(read);
     void read.closed.then(() => this.#reads.delete(read));
     return read;
   }
 }
+
+/** A peer's number within its torrent. */
+function short(peer: PeerKey): number {
+  return peer % 2 ** 32;
+}
+
+/** Failed connections that are remembered. */
+const MAX_FAILURES = 32;
 
 /** Errors after which the metadata may still come. */
 const PASSING = new Set(["trackerDown"]);

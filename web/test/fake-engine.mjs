@@ -6,21 +6,21 @@ export const byteAt = (offset) => (offset * 31 + (offset >> 8)) & 0xff;
 /** Bytes `start` to `end` of a fake file. */
 export const bytesOf = (start, end) => Uint8Array.from({ length: end - start }, (_, i) => byteAt(start + i));
 
-/** Serves `files` (by number: name, type, length) on a control port; counts what it did. */
+/** Serves `files` (name, type, length) on a control port; counts what it did. */
 export function serveReads(control, files, chunkBytes = 1000) {
   const ports = [];
   const close = () => ports.forEach((port) => port.close());
   const counts = { opened: 0, pulls: 0, cancelled: 0, bytes: 0, close };
   control.onmessage = ({ data }) => {
     ports.push(data.port);
-    open(files[data.file], data, chunkBytes, counts);
+    open(files.find(({ name }) => name.toWellFormed() === data.path.join("/")), data, chunkBytes, counts);
   };
   return counts;
 }
 
 function open(file, { start = 0, end, port }, chunkBytes, counts) {
   counts.opened += 1;
-  if (!file) return port.postMessage({ kind: "error", code: "unknownFile", message: "There is no such file." });
+  if (!file) return port.postMessage({ kind: "error", code: "noFile", message: "There is no such file." });
   const stop = end ?? file.length;
   let at = start;
   port.onmessage = ({ data }) => {

@@ -119,7 +119,7 @@ fn is_installed(package: &str) -> bool {
 }
 
 /// Installs the locked npm packages of a folder unless they are there already.
-fn npm(folder: &str) -> Result<()> {
+pub(crate) fn npm(folder: &str) -> Result<()> {
     let folder = sh::root().join(folder);
     let locked = fs::read(folder.join("package-lock.json"))
         .with_context(|| format!("no package-lock.json in {}", folder.display()))?;

@@ -61,6 +61,11 @@ const STEPS: &[Step] = &[
         run: build,
     },
     Step {
+        name: "package",
+        needs: &["web"],
+        run: package,
+    },
+    Step {
         name: "interop",
         needs: &["build"],
         run: interop,
@@ -74,6 +79,11 @@ const STEPS: &[Step] = &[
         name: "e2e-firefox",
         needs: &["build"],
         run: e2e_firefox,
+    },
+    Step {
+        name: "examples",
+        needs: &["build"],
+        run: examples,
     },
     Step {
         name: "e2e-big",
@@ -247,6 +257,28 @@ fn e2e_firefox() -> Result<()> {
         unshare.env(key, value.unwrap_or_default());
     }
     sh::run(unshare.env("HEADWATER_ADDRESS", "10.99.0.1"))
+}
+
+/// What npm would publish, looked at from outside; and the reference made from its types.
+fn package() -> Result<()> {
+    setup::npm("web/checks")?;
+    sh::run(&mut sh::command(
+        "node",
+        [
+            "--test",
+            "--test-reporter=spec",
+            "web/checks/packed.test.mjs",
+        ],
+    ))?;
+    sh::run(
+        sh::command("npm", ["run", "reference", "--silent"])
+            .current_dir(sh::root().join("web/checks")),
+    )
+}
+
+/// Each example under `web/examples`, from the packed package.
+fn examples() -> Result<()> {
+    sh::run(&mut browser_tests("chromium", &tests("examples")?))
 }
 
 fn e2e_big() -> Result<()> {

@@ -11,7 +11,6 @@ mod limits;
 pub mod magnet;
 mod paths;
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -22,6 +21,7 @@ use crate::hash::{Sha1Digest, Sha256Digest};
 use crate::ids::InfoHashes;
 use crate::layout::{FileIndex, Layout, PieceIndex};
 use crate::merkle::Shape;
+use crate::ordered::Map;
 
 pub use create::choose_piece_length;
 pub use error::Error;
@@ -35,7 +35,7 @@ use info::Info;
 pub struct Metainfo {
     info: Info,
     /// Piece layers by the root they lead to; identical files share one.
-    layers: BTreeMap<Sha256Digest, Vec<Sha256Digest>>,
+    layers: Map<Sha256Digest, Vec<Sha256Digest>>,
     extra: Extra,
 }
 
@@ -79,7 +79,7 @@ impl Metainfo {
         let info = root.get(b"info").ok_or(Error::Missing("info"))?;
         let mut metainfo = Self {
             info: Info::parse(info, limits)?,
-            layers: BTreeMap::new(),
+            layers: Map::new(),
             extra: Extra::parse(root, limits),
         };
         if let Some(layers) = root.get(b"piece layers") {
@@ -118,7 +118,7 @@ impl Metainfo {
         let document = bencode::decode(info, limits.bencode)?;
         Ok(Self {
             info: Info::parse(document.root(), limits)?,
-            layers: BTreeMap::new(),
+            layers: Map::new(),
             extra: Extra::default(),
         })
     }

@@ -10,6 +10,7 @@
 mod blame;
 mod config;
 mod download;
+mod giving;
 mod hashes;
 mod io;
 mod keeping;
@@ -56,6 +57,8 @@ pub struct Swarm {
     choker: Choker,
     grid: Grid,
     chokes_due: Option<Instant>,
+    /// Bytes of blocks that may be given before the driver allows more.
+    upload_allowance: Option<u64>,
     outputs: VecDeque<Output>,
     dirty: Set<PeerKey>,
     waiting: Set<ReaderId>,
@@ -117,6 +120,7 @@ impl Swarm {
             choker,
             grid: Grid::default(),
             chokes_due: None,
+            upload_allowance: None,
             outputs: VecDeque::new(),
             dirty: Set::new(),
             waiting: Set::new(),

@@ -87,7 +87,7 @@ impl Swarm {
             }
         }
         loop {
-            while peer.appetite(self.now) > 0 {
+            while peer.appetite(self.now) > 0 && self.upload_allowance != Some(0) {
                 let next = if torrent.complete {
                     peer.uploads.pop_loaded()
                 } else {
@@ -128,6 +128,9 @@ impl Swarm {
                 });
                 peer.sent.add(self.now, length.into());
                 self.totals.sent.add(self.now, length.into());
+                if let Some(left) = &mut self.upload_allowance {
+                    *left = left.saturating_sub(length.into());
+                }
             }
             let Some(bytes) = peer.take_send(self.now) else {
                 break;

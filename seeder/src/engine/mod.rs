@@ -26,12 +26,12 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 use tracing::{debug, info};
 
-use crate::bucket::Bucket;
 use crate::chunks::{Chunks, Read, TorrentNumber};
 use crate::report::{PerTransport, TICK, Tick};
 use crate::sockets::{SocketEvent, SocketKey, Sockets};
 use crate::storage::Storage;
 use crate::webrtc::{Endpoint, EndpointEvent};
+use headwater_core::bucket::Bucket;
 
 use announces::HttpTrackers;
 use keeping::Keepers;

@@ -7,7 +7,7 @@ use headwater_core::time::Instant;
 
 use super::tcp::is_tcp;
 use super::{Engine, torrent_of};
-use crate::bucket::Bucket;
+use headwater_core::bucket::Bucket;
 
 impl Engine {
     pub(super) fn send(&mut self, now: Instant, peer: PeerKey, bytes: Bytes) {

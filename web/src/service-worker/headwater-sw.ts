@@ -1,5 +1,5 @@
 /**
- * The service worker: turns requests for `<scope>headwater/<token>/<torrent>/<file>/<name>` into
+ * The service worker: turns requests for `<scope>headwater/<token>/<torrent>/<path in the torrent>` into
  * bytes pulled from the page's engine.
  *
  * Holds no bytes and touches no other request. Classic script, so that a site with a service worker
@@ -40,7 +40,7 @@ function handleFetch(event: FetchEvent): void {
 interface Target {
   token: string;
   torrent: number;
-  file: number;
+  path: string[];
 }
 
 interface Answer {
@@ -52,24 +52,29 @@ interface Answer {
 function parseUrl(url: string): Target | null {
   const prefix = `${worker.registration.scope}headwater/`;
   if (!url.startsWith(prefix)) return null;
-  const match = /^([0-9a-f]{32})\/(\d{1,9})\/(\d{1,9})(?:[/?#]|$)/.exec(url.slice(prefix.length));
-  if (!match) return null;
-  return { token: match[1] ?? "", torrent: Number(match[2]), file: Number(match[3]) };
+  const [, token = "", torrent, path = ""] = /^([0-9a-f]{32})\/(\d{1,9})\/([^?#]+)/.exec(url.slice(prefix.length)) ?? [];
+  if (!token) return null;
+  try {
+    return { token, torrent: Number(torrent), path: path.split("/").map(decodeURIComponent) };
+  } catch {
+    // Not UTF-8: no file is called that.
+    return { token, torrent: Number(torrent), path: [] };
+  }
 }
 
-async function answer(request: Request, { token, torrent, file }: Target): Promise<Answer> {
+async function answer(request: Request, { token, torrent, path }: Target): Promise<Answer> {
   const without = (response: Response): Answer => ({ response, body: null });
   if (!isDestinationAllowed(request)) return without(failure(403, "Forbidden", "Torrent bytes may be fetched or played, not opened or run."));
   if (request.method !== "GET" && request.method !== "HEAD") return without(failure(405, "Method Not Allowed", "Only GET and HEAD."));
   const page = await pages.find(token);
   if (!page) return without(failure(503, "Service Unavailable", "The page that streams this is gone."));
 
-  const { head, whole } = await knowFile(page, { torrent, file });
+  const { head, whole } = await knowFile(page, { torrent, path });
   const range = parseRange(request.headers.get("Range"), head.length);
   const part = range.kind === "part" ? range : null;
   const { start, end } = part ?? { start: 0, end: head.length };
   const isBodyWanted = request.method === "GET" && range.kind !== "unsatisfiable" && head.length > 0;
-  const body = isBodyWanted ? await openPart(page, { torrent, file, start, end }, head, whole) : null;
+  const body = isBodyWanted ? await openPart(page, { torrent, path, start, end }, head, whole) : null;
   if (!isBodyWanted) whole?.cancel();
   if (range.kind === "unsatisfiable") return without(unsatisfiable(head));
   request.signal.addEventListener("abort", () => body?.cancel());
@@ -77,11 +82,11 @@ async function answer(request: Request, { token, torrent, file }: Target): Promi
 }
 
 /** What is known of a file; the first time, the read of all of it that told us. A range needs the length. */
-async function knowFile(page: PagePort, { torrent, file }: ReadRequest): Promise<{ head: Head; whole: Read | null }> {
-  const key = `${torrent}/${file}`;
+async function knowFile(page: PagePort, request: ReadRequest): Promise<{ head: Head; whole: Read | null }> {
+  const key = [request.torrent, ...(request.path ?? [])].join("/");
   const known = page.heads.get(key);
   if (known) return { head: known, whole: null };
-  const whole = openRead(page, { torrent, file });
+  const whole = openRead(page, request);
   const head = await whole.head;
   page.heads.set(key, head);
   return { head, whole };
@@ -105,6 +110,6 @@ function openRead(page: PagePort, request: ReadRequest): Read {
 
 function explain(error: unknown): Response {
   if (!(error instanceof HeadwaterError)) return failure(500, "Internal Server Error", String(error));
-  const isUnknown = /^(unknown|no)(Torrent|File)$/.test(error.code);
+  const isUnknown = /^(no(Torrent|File)|deselected)$/.test(error.code);
   return isUnknown ? failure(404, "Not Found", error.message) : failure(502, "Bad Gateway", `${error.code}: ${error.message}`);
 }

@@ -11,7 +11,7 @@ import type { Head, Read } from "../read.js";
 export interface PagePort {
   clientId: string;
   port: MessagePort;
-  /** By `<torrent>/<file>`: a file's head does not change. */
+  /** By `<torrent>/<path>`: a file's head does not change. */
   heads: Map<string, Head>;
   /** Reads that are open. */
   reads: Set<Read>;

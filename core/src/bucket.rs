@@ -3,7 +3,7 @@
 //! It may go into debt by what was already promised to peers when it ran dry; the debt is paid
 //! before anybody gets more, so that over a second the rate is exact.
 
-use headwater_core::time::{Duration, Instant};
+use crate::time::{Duration, Instant};
 
 /// How much may be sent at once after a pause: a tenth of a second's worth, and a few blocks.
 const MIN_BURST: i64 = 64 * 1024;

@@ -1,0 +1,3 @@
+import { attach } from "headwater";
+
+attach(document.querySelector("video"), location.hash.slice(1));

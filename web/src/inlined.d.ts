@@ -1,0 +1,5 @@
+// What the build puts into `headwater/inline`.
+declare module "headwater:inlined" {
+  export const workerSource: string;
+  export const wasmBase64: string;
+}
