@@ -125,6 +125,7 @@ impl Swarm {
     /// Tells a peer whether we want something of it: whether it has a piece of the window. That we
     /// have the piece by now does not matter, or it would be told anew with every piece.
     pub(super) fn update_interest(&mut self, key: PeerKey) {
+        self.unstick();
         let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &self.torrent) else {
             return;
         };

@@ -27,7 +27,7 @@ pub(super) struct Keeping {
     aside: Bitfield,
     /// Bytes wanted that are not in storage.
     left: u64,
-    /// What is aside cannot be fetched yet: its hashes must come first.
+    /// What is aside cannot be fetched yet: somebody who has it, or its hashes, must come first.
     stuck: bool,
 }
 
@@ -53,6 +53,28 @@ impl Keeping {
                 all.any(|((wanted, have), theirs)| wanted & !have & theirs != 0)
             }
         }
+    }
+}
+
+impl Torrent {
+    /// Gives back the memory of a piece that is begun, is kept, and that nobody here has any more;
+    /// whether there was one.
+    pub fn give_up_one(&mut self) -> bool {
+        let mut begun = self.assembler.indices();
+        let hopeless = begun.find(|piece| self.availability.of(*piece) == 0);
+        let (Some(piece), Some(keeping)) = (hopeless, &mut self.keeping) else {
+            return false;
+        };
+        drop(begun);
+        keeping.aside.set(piece);
+        self.picker.forget(piece);
+        if let Some(partial) = self.assembler.remove(piece) {
+            self.cache.release(partial.len());
+        }
+        if let Some(index) = self.layout().piece(piece) {
+            self.hashes.forget_leaves(index);
+        }
+        true
     }
 }
 
@@ -201,36 +223,41 @@ impl Swarm {
         self.look_for_all();
     }
 
-    /// Hashes came that may let us fetch what was set aside for the lack of them.
+    /// Hashes or peers came that may let us fetch what was set aside for the lack of them.
     pub(super) fn unstick(&mut self) {
-        if let Some(keeping) = self
-            .torrent
-            .as_mut()
-            .and_then(|torrent| torrent.keeping.as_mut())
-        {
+        if let Some(keeping) = self.keeping() {
             keeping.stuck = false;
         }
     }
 
-    /// Gives the picker more to choose from, when it has little.
+    /// Gives the picker more to choose from, when it has little that anybody has.
     pub(super) fn fill_pool(&mut self) {
-        let Some(torrent) = &self.torrent else { return };
-        let Some(keeping) = &torrent.keeping else {
-            return;
-        };
-        let there = torrent.picker.fresh().count();
-        if keeping.stuck || keeping.aside.count() == 0 || there >= POOL / 2 || torrent.broken {
-            return;
-        }
-        let all = keeping.aside.iter();
-        let (able, unknown): (Vec<PieceIndex>, Vec<PieceIndex>) = all
-            .filter_map(|piece| torrent.layout().piece(piece))
-            .partition(|piece| torrent.can_verify(*piece));
-        let chosen = self.choose(able, POOL - there);
         let Some(torrent) = &mut self.torrent else {
             return;
         };
-        if let Some(keeping) = &mut torrent.keeping {
+        let Some(keeping) = &mut torrent.keeping else {
+            return;
+        };
+        if keeping.stuck || keeping.aside.count() == 0 || torrent.broken {
+            return;
+        }
+        let (all, copies) = (torrent.picker.fresh(), &torrent.availability);
+        let (there, idle): (Vec<u32>, Vec<u32>) = all.partition(|piece| copies.of(*piece) > 0);
+        if there.len() >= POOL / 2 {
+            return;
+        }
+        for piece in idle {
+            torrent.picker.forget(piece);
+            keeping.aside.set(piece);
+        }
+        let all = keeping.aside.iter().filter(|piece| copies.of(*piece) > 0);
+        let all: Vec<u32> = all.collect();
+        let (able, unknown): (Vec<PieceIndex>, Vec<PieceIndex>) = all
+            .into_iter()
+            .filter_map(|piece| torrent.layout().piece(piece))
+            .partition(|piece| torrent.can_verify(*piece));
+        let chosen = self.choose(able, POOL - there.len());
+        if let Some(keeping) = self.keeping() {
             for piece in &chosen {
                 keeping.aside.clear(piece.get());
             }
@@ -239,6 +266,10 @@ impl Swarm {
         self.want(&chosen);
         self.want(&unknown);
         self.dirty_all();
+    }
+
+    fn keeping(&mut self) -> Option<&mut Keeping> {
+        self.torrent.as_mut()?.keeping.as_mut()
     }
 
     /// So many of these pieces: half of them the rarest, half by luck, so that nobody who has but

@@ -208,6 +208,9 @@ impl Torrent {
         let mut evicted = Vec::new();
         while !self.cache.reserve(length.into()) {
             let Some(kept) = self.least_wanted() else {
+                if self.give_up_one() {
+                    continue;
+                }
                 return (false, evicted);
             };
             self.cache.evict(kept);

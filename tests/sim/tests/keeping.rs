@@ -190,3 +190,62 @@ fn what_a_magnet_link_names_can_be_kept() {
         assert_right(&sim, keeper, &film);
     }
 }
+
+/// A node that has these pieces of the film and no others.
+fn part_owner(sim: &mut Sim, film: &Film, link: Link, has: impl Fn(u32) -> bool) -> NodeId {
+    let owner = sim.viewer(film, link);
+    for piece in film.metainfo.layout().pieces() {
+        if has(piece.get()) {
+            let bytes = film.piece(piece).into();
+            sim.node_mut(owner).kept.insert(piece, bytes);
+        }
+    }
+    sim.keep(owner, has);
+    owner
+}
+
+#[test]
+fn of_thousands_of_pieces_all_that_anybody_has_are_fetched() {
+    let film = Film::single(Version::V1, 16 * 1024, 5000 * 16 * 1024);
+    let mut sim = Sim::seeded(9);
+    let owner = part_owner(&mut sim, &film, Link::FAST, |piece| piece >= 3000);
+    let keeper = sim.viewer(&film, Link::FAST);
+    sim.connect(keeper, owner);
+    sim.keep(keeper, |_| true);
+    let has = |sim: &Sim| sim.node(keeper).kept.len();
+    assert!(
+        sim.run_while(secs(60), |sim| has(sim) < 2000),
+        "{}",
+        has(&sim)
+    );
+    // The rest comes with somebody who has it.
+    let seeder = sim.seeder(&film, Link::FAST);
+    sim.connect(keeper, seeder);
+    assert!(sim.run_while(secs(120), |sim| !is_kept(sim, keeper)));
+}
+
+#[test]
+fn pieces_that_nobody_has_any_more_do_not_hold_up_the_others() {
+    let film = Film::single(Version::V1, 256 * 1024, 64 * 256 * 1024);
+    let mut sim = Sim::seeded(10);
+    let keeper = sim.viewer_with(&film, Link::FAST, |config| config.window_bytes = 1 << 20);
+    sim.keep(keeper, |_| true);
+    // Each brings a piece of its own, and goes in the middle of it.
+    for alone in 0..6 {
+        let owner = part_owner(&mut sim, &film, Link::HOME, |piece| piece == alone);
+        sim.connect(keeper, owner);
+        let before = sim.node(keeper).swarm.stats(sim.now()).received;
+        let limit = sim.now() + std::time::Duration::from_secs(20);
+        sim.run_while(limit, |sim| {
+            sim.node(keeper).swarm.stats(sim.now()).received < before + 100_000
+        });
+        sim.leave(owner);
+        sim.run_until(sim.now() + std::time::Duration::from_secs(1));
+    }
+    assert!(sim.node(keeper).kept.is_empty());
+    let owner = part_owner(&mut sim, &film, Link::FAST, |piece| piece >= 6);
+    sim.connect(keeper, owner);
+    let limit = sim.now() + std::time::Duration::from_secs(60);
+    assert!(sim.run_while(limit, |sim| sim.node(keeper).kept.len() < 58));
+    assert_right(&sim, keeper, &film);
+}
