@@ -4,6 +4,7 @@ mod get;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -229,8 +230,8 @@ pub struct TrackArgs {
 #[command(next_help_heading = "Limits")]
 pub struct TrackLimits {
     /// Seconds between a page's announces
-    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = seconds())]
-    pub interval: u64,
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = parse_pause)]
+    pub interval: Duration,
 
     /// Seconds between the announces of a peer over TCP
     #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = seconds())]
@@ -288,6 +289,13 @@ pub struct TrackLimits {
     /// Seconds a ping's answer may take, or a socket to take what it is sent
     #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = seconds())]
     pub ping_timeout: u64,
+}
+
+/// Seconds with a fraction, as load tests want them.
+fn parse_pause(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|s| (0.01..=86_400.0).contains(s));
+    let wrong = || format!("`{text}` is not a number of seconds from 0.01 to 86400");
+    seconds.map(Duration::from_secs_f64).ok_or_else(wrong)
 }
 
 /// A time that is some time and no more than a day.

@@ -66,6 +66,13 @@ const BENCHES: &[Bench] = &[
         command: || sh::command("node", ["tests/bench/sources.mjs"]),
     },
     Bench {
+        name: "tracker",
+        about: "announces with offers and answers, and what a join costs: Headwater, bittorrent-tracker, aquatic_ws",
+        runs: 3,
+        prepare: prepare_tracker,
+        command: || sh::command(sh::target().join("release/headwater-load"), [""; 0]),
+    },
+    Bench {
         name: "transfer",
         about: "256 MiB from a native seeder into a page: Headwater, WebTorrent, the bare channel",
         runs: 5,
@@ -174,6 +181,13 @@ fn prepare_transfer() -> Result<()> {
 fn example(name: &str) -> Result<()> {
     let package = ["--package", "headwater"];
     sh::run(sh::cargo(["build", "--release", "--example", name]).args(package))
+}
+
+/// aquatic_ws takes long to build, so who wants it in the table installs it; see tests/bench/README.md.
+fn prepare_tracker() -> Result<()> {
+    prepare_pages()?;
+    let build = ["build", "--release", "--package", "headwater-load"];
+    sh::run(&mut sh::cargo(build))
 }
 
 fn prepare_swarm() -> Result<()> {

@@ -40,7 +40,7 @@ impl Track {
         };
         let limits = args.limits;
         let server = ServerConfig {
-            interval: Duration::from_secs(limits.interval),
+            interval: limits.interval,
             plain_interval: Duration::from_secs(limits.http_interval),
             max_plain: limits.max_http_peers,
             max_swarms: limits.max_swarms,

@@ -14,6 +14,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// Intervals without an announce after which a peer, connected or not, is no longer there.
 const MISSED_INTERVALS: u32 = 3;
 
+/// However short the interval is, this much silence is no absence.
+const LEAST_SILENCE: Duration = Duration::from_secs(60);
+
 /// How much a peer may be made to bear.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bound {
@@ -60,7 +63,7 @@ impl Member {
 
     /// A page that was frozen answers pings, but no offers.
     pub(super) fn is_gone(&self, now: Instant, interval: Duration) -> bool {
-        now.since(self.announced) > interval * MISSED_INTERVALS
+        now.since(self.announced) > (interval * MISSED_INTERVALS).max(LEAST_SILENCE)
     }
 
     /// What it got within the last interval, if one more offer from `connection` may reach it.

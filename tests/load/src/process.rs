@@ -1,0 +1,142 @@
+//! The trackers that are compared, each as a process on the first core.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How long a tracker may take to listen.
+const STARTING: Duration = Duration::from_secs(20);
+
+/// Linux counts a process's time in hundredths of a second.
+const TICKS_PER_SECOND: f64 = 100.0;
+const PAGE: f64 = 4096.0;
+
+/// One that can be started.
+pub(crate) struct Tracker {
+    pub(crate) name: &'static str,
+    command: fn(SocketAddr) -> Command,
+}
+
+/// One that runs, until dropped.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    process: Child,
+}
+
+/// Ours first; aquatic_ws where it has been built.
+pub(crate) fn trackers() -> Vec<Tracker> {
+    let mut trackers = vec![
+        Tracker {
+            name: "headwater",
+            command: headwater,
+        },
+        Tracker {
+            name: "bittorrent-tracker",
+            command: |address| {
+                let mut command = Command::new("node");
+                command.args([
+                    "tests/bench/webtorrent/tracker.mjs",
+                    &address.port().to_string(),
+                ]);
+                command
+            },
+        },
+    ];
+    if Path::new(&aquatic_binary()).exists() {
+        trackers.push(Tracker {
+            name: "aquatic_ws",
+            command: aquatic,
+        });
+    }
+    trackers
+}
+
+/// Its limits would end such a load from one address: they are raised, and the interval in which
+/// offers are counted is made short. One thread, as the others have.
+fn headwater(address: SocketAddr) -> Command {
+    let binary = env::var("HEADWATER").unwrap_or_else(|_| "target/release/headwater".to_owned());
+    let mut command = Command::new(binary);
+    command.args(["track", "--json", "--threads", "1", "--interval", "0.05"]);
+    command.args(["--bytes-per-second", "1GiB", "--bytes-at-once", "1GiB"]);
+    command.args(["--listen", &address.to_string()]);
+    command
+}
+
+fn aquatic_binary() -> String {
+    env::var("AQUATIC_WS").unwrap_or_else(|_| "target/rivals/bin/aquatic_ws".to_owned())
+}
+
+fn aquatic(address: SocketAddr) -> Command {
+    let file = env::temp_dir().join(format!("aquatic-{}.toml", address.port()));
+    // One socket worker and one swarm worker is the least it can have.
+    let text = format!("log_level = \"off\"\n[network]\naddress = \"{address}\"\n");
+    let _ = fs::write(&file, text);
+    let mut command = Command::new(aquatic_binary());
+    command.arg("-c").arg(file);
+    command
+}
+
+impl Tracker {
+    pub(crate) fn start(&self) -> io::Result<Running> {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let inner = (self.command)(free);
+        let mut command = Command::new("taskset");
+        command.args(["-c", "0"]).arg(inner.get_program());
+        command.args(inner.get_args());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let process = command.spawn()?;
+        let running = Running {
+            address: free,
+            process,
+        };
+        let begun = Instant::now();
+        while TcpStream::connect(free).is_err() {
+            if begun.elapsed() > STARTING {
+                return Err(io::Error::other(format!("{} does not listen", self.name)));
+            }
+            sleep(Duration::from_millis(20));
+        }
+        sleep(Duration::from_millis(300));
+        Ok(running)
+    }
+}
+
+impl Running {
+    fn file(&self, name: &str) -> String {
+        fs::read_to_string(format!("/proc/{}/{name}", self.process.id())).unwrap_or_default()
+    }
+
+    /// Time it spent, its system calls included.
+    pub(crate) fn cpu(&self) -> Duration {
+        cpu_of(&self.process.id().to_string())
+    }
+
+    /// Bytes in memory.
+    pub(crate) fn memory(&self) -> f64 {
+        let statm = self.file("statm");
+        let resident = statm.split_whitespace().nth(1);
+        resident.and_then(|pages| pages.parse().ok()).unwrap_or(0.0) * PAGE
+    }
+}
+
+/// Time a process has spent.
+pub(crate) fn cpu_of(process: &str) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    // After the name in brackets: the 12th and 13th are utime and stime.
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    let ticks: f64 = ticks.filter_map(|field| field.parse::<f64>().ok()).sum();
+    Duration::from_secs_f64(ticks / TICKS_PER_SECOND)
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
