@@ -71,6 +71,11 @@ const STEPS: &[Step] = &[
         run: interop,
     },
     Step {
+        name: "soak",
+        needs: &["build"],
+        run: soak,
+    },
+    Step {
         name: "e2e-chromium",
         needs: &["build"],
         run: e2e_chromium,
@@ -225,6 +230,19 @@ fn interop() -> Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// Ten thousand sockets at the tracker.
+fn soak() -> Result<()> {
+    let args = [
+        "run",
+        "--quiet",
+        "--package",
+        "headwater-load",
+        "--",
+        "soak",
+    ];
+    sh::run(sh::cargo(args).env("HEADWATER", debug("headwater")))
 }
 
 fn e2e_chromium() -> Result<()> {

@@ -2,11 +2,12 @@
 //!
 //! The same words to ours, to npm's bittorrent-tracker and to crates.io's aquatic_ws, one after
 //! the other, each in a process of its own on a core of its own. Prints measurements for
-//! `cargo xtask bench tracker`.
+//! `cargo xtask bench tracker`; `soak` is a step of `cargo xtask test`.
 
 mod crowd;
 mod joins;
 mod process;
+mod soak;
 
 use std::env;
 use std::io;
@@ -35,6 +36,10 @@ fn main() -> io::Result<()> {
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let runs = env::var("RUNS").ok().and_then(|runs| runs.parse().ok());
     let wanted: Vec<String> = env::args().skip(1).filter(|arg| arg != "--case").collect();
+    if wanted.iter().any(|one| one == "soak") {
+        let ours = &process::trackers()[0];
+        return soak::run(&ours.start()?);
+    }
     for run in 0..runs.unwrap_or(1) {
         if wanted.is_empty() || wanted.iter().any(|one| one.starts_with("join")) {
             eprintln!("run {}: joins", run + 1);

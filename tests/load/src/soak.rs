@@ -1,0 +1,68 @@
+//! Ten thousand sockets that mostly listen, a hundred announces a second, and five thousand
+//! strangers who never finish their first line.
+//!
+//! Not a measurement: it fails where the tracker does not hold what it promises.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use crate::crowd::Crowd;
+use crate::process::Running;
+
+const SOCKETS: usize = 10_000;
+const ANNOUNCES_PER_SECOND: f64 = 100.0;
+const DURING: Duration = Duration::from_secs(5);
+const SLOWEST: Duration = Duration::from_millis(100);
+const MEMORY_PER_SOCKET: f64 = 20.0 * 1024.0;
+const HALF_OPEN: usize = 5000;
+const CLOSED_WITHIN: Duration = Duration::from_secs(15);
+
+pub(crate) fn run(tracker: &Running) -> io::Result<()> {
+    let before = tracker.memory();
+    let mut crowd = Crowd::connect(tracker.address, SOCKETS, 100)?;
+    let memory = (tracker.memory() - before) / SOCKETS as f64;
+    hold(
+        memory <= MEMORY_PER_SOCKET,
+        &format!("{memory:.0} bytes a socket"),
+    )?;
+    let strangers = strangers(tracker.address)?;
+    let begun = Instant::now();
+    let mut outcome = crowd.load(DURING, SOCKETS, Some(ANNOUNCES_PER_SECOND))?;
+    outcome.relays.sort_unstable();
+    let slow = outcome.relays[outcome.relays.len() * 99 / 100];
+    let what = format!("{} announces answered, p99 {slow:?}", outcome.answered);
+    let expected = DURING.as_secs_f64() * ANNOUNCES_PER_SECOND;
+    hold(
+        slow < SLOWEST && outcome.answered as f64 > expected * 0.9,
+        &what,
+    )?;
+    for mut stranger in strangers {
+        let left = CLOSED_WITHIN.saturating_sub(begun.elapsed());
+        stranger.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
+        let heard = stranger.read(&mut [0; 64]);
+        let is_closed = !heard.is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock);
+        hold(is_closed, "a stranger is still there")?;
+    }
+    println!(
+        "{SOCKETS} sockets: {memory:.0} bytes each, {what}; {HALF_OPEN} strangers gone after {:.1} s",
+        begun.elapsed().as_secs_f64()
+    );
+    Ok(())
+}
+
+fn strangers(address: SocketAddr) -> io::Result<Vec<TcpStream>> {
+    let stranger = |_| {
+        let mut stream = TcpStream::connect(address)?;
+        stream.write_all(b"GET /announce HT")?;
+        Ok(stream)
+    };
+    (0..HALF_OPEN).map(stranger).collect()
+}
+
+fn hold(is_held: bool, what: &str) -> io::Result<()> {
+    match is_held {
+        true => Ok(()),
+        false => Err(io::Error::other(what.to_owned())),
+    }
+}
