@@ -21,8 +21,20 @@ pub(crate) fn cases() -> Vec<Case> {
         window: 16,
         order: Order::Rarest,
     };
+    let light = Case::new(
+        "thousand-10",
+        "1 seed + 1,000 viewers, 160 pieces of 64 KiB, window of 16",
+        |seed| {
+            let crowd = Crowd {
+                viewers: 1000,
+                piece: PIECE / 4,
+                ..DEFAULT
+            };
+            figures(&crowd, seed, ">= 0.75")
+        },
+    );
     let large = Case::new(
-        "thousand",
+        "thousand-100",
         "1 seed + 1,000 viewers, 400 pieces, window of 16",
         |seed| {
             let crowd = Crowd {
@@ -92,6 +104,11 @@ pub(crate) fn cases() -> Vec<Case> {
                 )
             },
         ),
+        Case {
+            seeds: 2,
+            alone: true,
+            ..light
+        },
         Case {
             seeds: 1,
             alone: true,
