@@ -458,11 +458,14 @@ impl Stranger {
 fn storm(version: Version, seeds: std::ops::Range<u64>, steps: u32) {
     let mut delivered = 0;
     for seed in seeds {
-        let mut storm = Storm::new(version, seed);
-        for _ in 0..steps {
-            storm.step();
-        }
-        delivered += storm.delivered;
+        let outcome = std::panic::catch_unwind(|| {
+            let mut storm = Storm::new(version, seed);
+            for _ in 0..steps {
+                storm.step();
+            }
+            storm.delivered
+        });
+        delivered += outcome.unwrap_or_else(|_| panic!("{version:?}: seed {seed}, as above"));
     }
     assert!(
         delivered > 10 << 20,
