@@ -66,7 +66,10 @@ enum State {
     /// Its .torrent file is on the way; what it is to become, and who waits for it.
     Fetching(Add, Vec<Wish>),
     /// The page's files are being hashed.
-    Hashing(Add, Hashing),
+    Hashing(
+        Add,
+        #[expect(dead_code, reason = "it stops when it is dropped")] Hashing,
+    ),
     Running(Box<Torrent>),
 }
 

@@ -160,10 +160,6 @@ impl Streams {
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.open.is_empty()
-    }
-
     /// Opens what `wish` asks for, or answers why not. What the swarm must be told is returned.
     pub(crate) fn open(
         &mut self,

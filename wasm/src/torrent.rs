@@ -99,11 +99,6 @@ impl Torrent {
             .min()
     }
 
-    /// Whether anybody reads it.
-    pub(crate) fn is_read(&self) -> bool {
-        !self.streams.is_empty() || !self.waiting.is_empty()
-    }
-
     /// Handles what is due, and does all there is to do.
     pub(crate) fn turn(&mut self, now: Instant) {
         if self.swarm.poll_timeout().is_some_and(|due| due <= now) {

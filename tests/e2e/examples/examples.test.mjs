@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -58,6 +58,20 @@ describe("an example", { timeout: 600_000 }, () => {
     });
   }
 
+  if (BROWSER === "chromium") {
+    test("a newcomer follows the README from nothing, and it plays", async () => {
+      const [, script] = /From nothing to a film[^`]*```sh\n([^`]*)```/.exec(readFileSync(join(WEB, "README.md"), "utf8"));
+      const lines = script.trim().split("\n");
+      assert.ok(lines.length <= 10, `${lines.length} lines`);
+      assert.equal(lines.pop(), "npx vite");
+      const project = join(folder, "newcomer");
+      mkdirSync(project);
+      const steps = lines.join("\n").replace("npm install headwater", `npm install ${tarball}`).replace(/magnet:[^"]*/, () => seeder.ready.magnet);
+      run("sh", ["-euc", steps], project);
+      await withDevServer(project, plays);
+    });
+  }
+
   async function plays(url) {
     const page = await browser.open(`${url}#${seeder.ready.magnet}`);
     try {
@@ -73,7 +87,7 @@ describe("an example", { timeout: 600_000 }, () => {
 
 function run(program, args, cwd) {
   try {
-    return execFileSync(program, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, NEXT_TELEMETRY_DISABLED: "1" } });
+    return execFileSync(program, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, NEXT_TELEMETRY_DISABLED: "1", npm_config_prefer_offline: "true" } });
   } catch (error) {
     throw new Error(`${program} ${args.join(" ")} in ${cwd}:\n${error.stdout}\n${error.stderr}`);
   }
