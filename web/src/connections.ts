@@ -183,10 +183,13 @@ export class Connections {
 
   #step(peer: PeerKey, step: ConnectionStep): void {
     const connection = this.#connections.get(peer);
-    // Browsers tell of ICE again later, and of an answer of theirs after they used it.
-    if (!connection || STEPS.indexOf(connection.step) >= STEPS.indexOf(step)) return;
-    connection.step = step;
-    this.#watcher.stepped(peer, step);
+    if (!connection) return;
+    // A browser may say that it is connected before it says that it took the answer: what was passed over counts.
+    const passed = STEPS.slice(STEPS.indexOf(connection.step) + 1, STEPS.indexOf(step) + 1);
+    if (passed.length > 0) connection.step = step;
+    for (const each of passed) {
+      if (each && (each === step || each !== "offered")) this.#watcher.stepped(peer, each);
+    }
   }
 
   #fail(peer: PeerKey, reason: string): void {
