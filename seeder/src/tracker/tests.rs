@@ -14,6 +14,9 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::*;
 
+mod hostile;
+mod secure;
+
 const SWARM: SwarmHash = SwarmHash([0xfe; 20]);
 
 /// Longest that anything here may take.

@@ -198,10 +198,11 @@ struct Description<'a> {
 }
 
 impl<'a> Description<'a> {
-    /// None if that is no string, or may be a long one: escapes only make it look longer.
+    /// None if that is no string, or may be a long one (escapes only make it look longer), or may
+    /// have half a surrogate pair in it, which readers but JavaScript's stumble over.
     fn raw(&self) -> Option<RawSdp<'a>> {
         let raw = self.sdp.get();
-        let is_it = raw.starts_with('"') && raw.len() <= MAX_SDP + 2;
+        let is_it = raw.starts_with('"') && raw.len() <= MAX_SDP + 2 && !raw.contains("\\u");
         is_it.then_some(RawSdp(Cow::Borrowed(raw)))
     }
 }
@@ -282,7 +283,7 @@ mod tests {
     use alloc::format;
     use alloc::vec;
 
-    const SDP: &str = "v=0\r\na=\"\\\u{7f}\u{0}ü€";
+    const SDP: &str = "v=0\r\na=\"\\\u{7f}ü€";
 
     fn announce() -> Announce {
         let offer = |id| Offer {
@@ -333,12 +334,9 @@ mod tests {
     fn the_quick_and_the_slow_reader_agree_whatever_is_written() {
         let agree = |text: &str| {
             let slow = ClientMessage::decode(text).map(Heard::from);
-            match (Heard::read_quickly(text), slow) {
+            if let Some(quick) = Heard::read_quickly(text) {
                 // Escapes may differ; what they stand for may not.
-                (Some(quick), Ok(slow)) => assert_eq!(meaning(&quick), meaning(&slow), "{text}"),
-                // Half a surrogate pair is nobody's character, but JavaScript's readers take it.
-                (Some(_), Err(_)) => assert!(text.contains("\\u"), "{text}"),
-                (None, _) => {}
+                assert_eq!(Ok(meaning(&quick)), slow.as_ref().map(meaning), "{text}");
             }
         };
         let mut rng = Rng::seeded(9);
