@@ -7,7 +7,7 @@ use headwater_core::rng::Rng;
 use headwater_core::swarm::{Config, Order};
 use headwater_core::time::{Duration, Instant};
 
-use crate::{Film, Link, Report, Sim, secs};
+use crate::{Film, Link, Report, Sim};
 
 /// Bytes a second of a viewer's uplink.
 pub const UP: u64 = 1_250_000;
@@ -22,6 +22,11 @@ pub const VIEWER: Link = Link {
 };
 /// Within this they all come.
 const RUSH: Duration = Duration::from_millis(500);
+
+/// Between two announces.
+const ANNOUNCE: Duration = Duration::from_secs(120);
+/// After this it is given up.
+const LONGEST: Duration = Duration::from_secs(1200);
 
 /// A flash crowd around one seed with twice a viewer's uplink.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +88,16 @@ impl Crowd {
             sim.join(viewer, OFFERS);
             viewers.push((viewer, sim.watch_all(viewer)));
         }
-        sim.run_until_ended(secs(4000));
+        // Who has not had it all announces itself again, as a page does.
+        let mut next = ANNOUNCE;
+        while !sim.run_until_ended(Instant::START + next) && next < LONGEST {
+            next += ANNOUNCE;
+            for (viewer, reader) in &viewers {
+                if sim.node(*viewer).watches[reader].ended.is_none() {
+                    sim.join(*viewer, OFFERS);
+                }
+            }
+        }
         Report::of(&sim, film.length(), &viewers)
     }
 

@@ -37,7 +37,9 @@ impl Tracker {
         } else {
             &mut self.others
         };
-        mine.push(id);
+        if !mine.contains(&id) {
+            mine.push(id);
+        }
         chosen
     }
 
@@ -71,7 +73,9 @@ impl Sim {
         let is_seed = self.node(id).is_seeder();
         let chosen = self.tracker.announce(id, is_seed, offers, &mut self.luck);
         for other in chosen {
-            self.connect(id, other);
+            if other != id && !self.are_connected(id, other) {
+                self.connect(id, other);
+            }
         }
     }
 }
