@@ -82,7 +82,7 @@ impl Handle {
         told.await.ok()
     }
 
-    /// What happens in the swarm from now on. Whoever does not listen misses what is beyond [`MAX_UNHEARD`].
+    /// What happens in the swarm from now on. Whoever does not listen misses what is beyond `MAX_UNHEARD`.
     pub fn watch(&self, torrent: TorrentNumber) -> mpsc::Receiver<Event> {
         let (tell, told) = mpsc::channel(MAX_UNHEARD);
         // An engine that has ended drops the sender, and the watcher sees its end.
