@@ -15,7 +15,7 @@ export const SAMPLE = {
 /** The address on which peers meet: one that the browser offers, too. Pages are served on loopback. */
 export const ADDRESS = process.env.HEADWATER_ADDRESS ?? "127.0.0.1";
 
-const BINARY = process.env.HEADWATER ?? join(ROOT, "target/debug/headwater");
+export const BINARY = process.env.HEADWATER ?? join(ROOT, "target/debug/headwater");
 
 /** A program that prints JSON lines. */
 export class JsonProcess {

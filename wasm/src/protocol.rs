@@ -198,6 +198,8 @@ pub(crate) enum ToPage<'a> {
         torrent: u32,
         peer: u64,
         sdp: &'a str,
+        /// Whether the channel must stay on the page: the peer may speak before the channel is here.
+        forward: bool,
     },
     ApplyAnswer {
         peer: u64,

@@ -334,17 +334,26 @@ impl Torrent {
             return;
         };
         link.is_open = true;
+        let dialled = self.dialled.get(&peer).copied().unwrap_or_default();
         self.swarm.handle_input(
             now,
             swarm::Input::Opened {
                 peer,
                 transport: Transport::WebRtc,
-                dialled: self.dialled.get(&peer).copied().unwrap_or_default(),
+                dialled,
                 name: format!("webrtc {}", peer.0 & u64::from(u32::MAX)),
             },
         );
+        if dialled && !self.is_headwater(peer) {
+            self.swarm.handle_input(now, swarm::Input::Awaited(peer));
+        }
         self.drained(now, peer);
         self.tell_client(now, client::Input::Opened(peer));
+    }
+
+    fn is_headwater(&self, peer: PeerKey) -> bool {
+        let client = self.client.as_ref();
+        client.is_some_and(|client| client.is_headwater(peer))
     }
 
     /// A link may have more room.
@@ -449,6 +458,7 @@ impl Torrent {
                     torrent: self.number,
                     peer: peer.0,
                     sdp: &sdp,
+                    forward: !self.is_headwater(peer),
                 });
             }
             Output::ApplyAnswer(peer, sdp) => self.page.tell(&ToPage::ApplyAnswer {

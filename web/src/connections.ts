@@ -75,7 +75,7 @@ export class Connections {
     if (this.#postponed) return void this.#postponed.push(order);
     switch (order.kind) {
       case "makeOffer": return this.#attempt(order.peer, () => this.#makeOffer(order.peer));
-      case "acceptOffer": return this.#attempt(order.peer, () => this.#acceptOffer(order.peer, order.sdp));
+      case "acceptOffer": return this.#attempt(order.peer, () => this.#acceptOffer(order));
       case "applyAnswer": return this.#attempt(order.peer, () => this.#applyAnswer(order.peer, order.sdp));
       case "drop": return this.#drop(order.peer);
       case "send": return this.#connections.get(order.peer)?.forwarded?.send(order.bytes);
@@ -107,13 +107,14 @@ export class Connections {
     this.#post({ kind: "offerMade", peer, sdp });
   }
 
-  async #acceptOffer(peer: PeerKey, sdp: string): Promise<void> {
+  async #acceptOffer({ peer, sdp, forward }: Extract<ConnectionOrder, { kind: "acceptOffer" }>): Promise<void> {
     const pc = this.#open(peer);
     let isTaken = false;
     pc.ondatachannel = ({ channel }) => {
       if (isTaken) return channel.close();
       isTaken = true;
-      this.#handOver(peer, channel);
+      // What arrives while a channel moves is lost. Headwater waits until it is spoken to; others may not.
+      this.#handOver(peer, channel, forward);
     };
     await pc.setRemoteDescription({ type: "offer", sdp: this.#map(sdp, "remote") });
     await pc.setLocalDescription(await pc.createAnswer());
@@ -146,8 +147,8 @@ export class Connections {
     return pc;
   }
 
-  #handOver(peer: PeerKey, channel: RTCDataChannel): void {
-    if (!this.#isForwarding) {
+  #handOver(peer: PeerKey, channel: RTCDataChannel, forward = false): void {
+    if (!this.#isForwarding && !forward) {
       try {
         // The DOM types do not list RTCDataChannel among transferables yet.
         return this.#post({ kind: "channel", peer, channel }, [channel as unknown as Transferable]);

@@ -71,7 +71,7 @@ export type ToWorker =
 /** What the page does with RTCPeerConnections when the engine says so. */
 export type ConnectionOrder =
   | { kind: "makeOffer"; torrent: TorrentKey; peer: PeerKey }
-  | { kind: "acceptOffer"; torrent: TorrentKey; peer: PeerKey; sdp: string }
+  | { kind: "acceptOffer"; torrent: TorrentKey; peer: PeerKey; sdp: string; forward: boolean }
   | { kind: "applyAnswer"; peer: PeerKey; sdp: string }
   | { kind: "drop"; peer: PeerKey }
   | { kind: "send"; peer: PeerKey; bytes: ArrayBuffer | Uint8Array<ArrayBuffer> };

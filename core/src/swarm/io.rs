@@ -16,6 +16,8 @@ use crate::peer::{Fault, Transport};
 /// What happened.
 #[derive(Debug)]
 pub enum Input<'a> {
+    /// A peer whom we called over WebRTC waits for us to speak, as all but Headwater may.
+    Awaited(PeerKey),
     /// A connection is gone.
     Closed(PeerKey),
     /// Storage keeps the torrent, which must be known, from now on: what it lacks is fetched without

@@ -151,6 +151,7 @@ impl Swarm {
         debug_assert!(now >= self.now, "time went back");
         self.now = now;
         match input {
+            Input::Awaited(peer) => self.speak_first(peer),
             Input::Closed(peer) => self.close(peer, None, false),
             Input::LeavesLoaded(piece, leaves) => self.leaves_loaded(piece, &leaves),
             Input::Kept { wanted, have } => self.keep(wanted, have),

@@ -170,7 +170,7 @@ impl Swarm {
 
     /// Greets those who wait for us to.
     fn break_silence(&mut self) {
-        let (now, hash) = (self.now, self.hashes.announced());
+        let now = self.now;
         let waits =
             |peer: &&Peer| peer.dialled && !peer.greeted && now.since(peer.opened) >= SPEAK_AFTER;
         let waiting: Vec<PeerKey> = self
@@ -180,13 +180,21 @@ impl Swarm {
             .map(|peer| peer.key)
             .collect();
         for key in waiting {
-            let Some(mut peer) = self.peers.remove(&key) else {
-                continue;
-            };
-            self.greet(&mut peer, hash);
-            self.peers.insert(key, peer);
-            self.dirty.insert(key);
+            self.speak_first(key);
         }
+    }
+
+    /// Greets a peer, unless that has been done.
+    pub(super) fn speak_first(&mut self, key: PeerKey) {
+        if self.peers.get(&key).is_none_or(|peer| peer.greeted) {
+            return;
+        }
+        let Some(mut peer) = self.peers.remove(&key) else {
+            return;
+        };
+        self.greet(&mut peer, self.hashes.announced());
+        self.peers.insert(key, peer);
+        self.dirty.insert(key);
     }
 
     fn drop_silent(&mut self) {

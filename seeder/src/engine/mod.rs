@@ -254,6 +254,9 @@ impl Engine {
                     name,
                 };
                 torrent.swarm.handle_input(now, opened);
+                if dialled && !torrent.tracker.is_headwater(peer) {
+                    torrent.swarm.handle_input(now, swarm::Input::Awaited(peer));
+                }
                 self.grant(now, peer);
             }
             EndpointEvent::Received(peer, bytes) => {

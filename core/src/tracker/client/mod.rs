@@ -247,6 +247,13 @@ impl Client {
         self.connections.remote_id(key)
     }
 
+    /// Whether the peer behind a connection says that it is a Headwater. Over WebRTC the called of
+    /// us speaks first; others speak at once, or wait for the caller.
+    pub fn is_headwater(&self, key: PeerKey) -> bool {
+        self.remote_id(key)
+            .is_some_and(|id| id.0.starts_with(b"-HW"))
+    }
+
     /// Do all that time or events have made due.
     fn advance(&mut self, now: Instant) {
         for key in self
