@@ -1,0 +1,35 @@
+"""Headwater and libtorrent over WebRTC, through our tracker: each way, v1 and hybrid.
+
+In a network of its own, for libtorrent offers no loopback address.
+"""
+
+import contextlib
+import json
+
+from support import (
+    ADDRESS, HEADWATER, add, digest, film_in, finish, folder, get, in_a_network_of_our_own, lt, main, running,
+    same, seeding, session, story,
+)
+
+LENGTH = 3_000_001
+
+
+@contextlib.contextmanager
+def our_tracker():
+    with running([HEADWATER, "track", "--json", "--listen", f"{ADDRESS}:0"]) as process:
+        yield json.loads(process.stdout.readline())["tracker"]
+
+
+def each_way():
+    for version in ("v1", "hybrid"):
+        with folder() as here, our_tracker() as announce, story(f"{version}, each way"):
+            film, torrent = film_in(here, LENGTH, announce, version)
+            ses = session(enable_incoming_tcp=False, enable_outgoing_tcp=False)
+            with seeding(film, "--torrent", torrent, "--no-tracker", "--no-tcp"):
+                finish(add(ses, here / "got", info=lt.torrent_info(str(torrent))))
+                same(here / "got/film.mp4", film)
+            assert get(torrent, here / "back", "--no-tcp", "--webrtc", f"{ADDRESS}:0") == digest(film)
+
+
+in_a_network_of_our_own()
+main([each_way])
