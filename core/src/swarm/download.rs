@@ -605,6 +605,7 @@ impl Swarm {
         let Some(partial) = torrent.assembler.piece_mut(block.piece.get()) else {
             return;
         };
+        self.freed = true;
         partial.unask(block.begin / BLOCK_LENGTH, key);
         if partial.next_free().is_some() {
             torrent.picker.begin(block.piece.get());

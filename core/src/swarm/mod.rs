@@ -62,6 +62,8 @@ pub struct Swarm {
     outputs: VecDeque<Output>,
     dirty: Set<PeerKey>,
     waiting: Set<ReaderId>,
+    /// Whether a block came free in this turn that others may be asked for.
+    freed: bool,
     now: Instant,
     next_tick: Option<Instant>,
     /// Whether somebody who lacks pieces is connected.
@@ -124,6 +126,7 @@ impl Swarm {
             outputs: VecDeque::new(),
             dirty: Set::new(),
             waiting: Set::new(),
+            freed: false,
             now: Instant::START,
             next_tick: None,
             crowded: false,
@@ -278,6 +281,9 @@ impl Swarm {
         self.look_around();
         self.fill_pool();
         self.ask_for_hashes();
+        if core::mem::take(&mut self.freed) {
+            self.dirty_all();
+        }
         while let Some(key) = self.dirty.pop_first() {
             self.request_blocks(key);
             self.answer_requests(key);
