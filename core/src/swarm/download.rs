@@ -176,6 +176,7 @@ impl Swarm {
                 }
             }
         }
+        torrent.moved = self.now;
         let entered = torrent.missing_in(&moved.entered);
         self.want(&entered);
         for key in self.peers.keys().copied().collect::<Vec<_>>() {
@@ -236,11 +237,16 @@ impl Swarm {
         }
         let is_fit = best
             .is_none_or(|best| selector::may_take_urgent(peer.pipeline.expected(self.now), best));
+        // What a viewer has, a viewer is asked for, while there is time.
+        let spares = self.crowded && peer.is_seed();
         let mut evicted = Vec::new();
         peer.deferred.retain(|_, until| *until > self.now);
         while peer.pipeline.room() > 0 {
             let urgent = torrent.window.urgent().filter(|_| is_fit);
             let may = |piece: u32| {
+                if spares && torrent.availability.rarity(piece) > 0 && !torrent.is_late(piece, self.now) {
+                    return false;
+                }
                 let only = torrent
                     .assembler
                     .piece(piece)
