@@ -203,6 +203,13 @@ impl Peer {
         }
     }
 
+    /// Whether ours is the first word. Over TCP the caller's is. Over WebRTC it is the called one's:
+    /// its channel may just be on its way to a worker, and what comes meanwhile is lost; when it
+    /// speaks, it hears.
+    pub fn speaks_first(&self) -> bool {
+        self.dialled == (self.transport == Transport::Tcp)
+    }
+
     /// Whether it has everything.
     pub const fn is_seed(&self) -> bool {
         matches!(self.has, Has::All)
@@ -310,8 +317,8 @@ impl Peer {
     /// How long messages to it should be: a message arrives whole or not at all, so it should not
     /// take long by itself; on a fast path long ones cost less.
     fn message_length(&self, now: Instant) -> usize {
-        let sixteenth = self.sent.per_second(now) / 16;
-        usize::try_from(sixteenth)
+        let moment = self.sent.per_second(now) / 64;
+        usize::try_from(moment)
             .unwrap_or(MAX_SEND)
             .clamp(MIN_MESSAGE, MAX_SEND)
     }

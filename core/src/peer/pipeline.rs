@@ -1,7 +1,10 @@
 //! How many requests one peer has outstanding, and which.
 //!
 //! Requests follow the bandwidth-delay product: X = Q·L / RTT below the knee, flat beyond it, so
-//! Q grows while goodput grows and then follows delivered rate × (round trip + margin).
+//! Q grows while goodput grows and then follows delivered rate × (round trip + margin). The rate is
+//! what came between a request and its answer, the best of the last seconds, as BBR takes it
+//! (Cardwell et al., "BBR: Congestion-Based Congestion Control", 2016): so a time in which little
+//! was asked for says nothing about the path.
 
 use alloc::collections::VecDeque;
 
@@ -15,12 +18,14 @@ const FIRST_LIMIT: u32 = 16;
 const DEFAULT_REQQ: u32 = 250;
 /// Most requests we ever keep out to one peer.
 const MAX_OUTSTANDING: u32 = 512;
-/// Slack on top of the round trip, for a peer's own queueing and our turns.
+/// Most slack on top of one and a half round trips, for a peer's own queueing and our turns.
 const MARGIN: Duration = Duration::from_millis(50);
+/// How long the best rate is believed when none comes near it any more: between one and two of these.
+const RATE_LIFE: Duration = Duration::from_secs(2);
 /// How long the shortest round trip is believed when none comes near it any more.
 const ROUND_TRIP_LIFE: Duration = Duration::from_secs(10);
 /// Requests beyond the product, so that whole blocks in flight do not starve the pipe.
-const SPARE: u32 = 2;
+const SPARE: u32 = 1;
 /// L of the formulas.
 const BLOCK: u64 = 16 * 1024;
 
@@ -33,6 +38,8 @@ pub struct Asked {
     pub at: Instant,
     /// Whether the block was given to others meanwhile: late bytes are still welcome.
     pub released: bool,
+    /// Bytes delivered by then, and since when they are counted.
+    delivered: (u64, Instant),
 }
 
 /// The requests that are out to one peer, and how many there should be.
@@ -48,6 +55,10 @@ pub struct Pipeline {
     /// The shortest of late, and since when nothing came near the shortest of all.
     recent: Option<(Duration, Instant)>,
     smoothed: Option<Duration>,
+    /// How far answers stray from the smoothed time, on average.
+    deviation: Duration,
+    /// The best rates of this life and of the one before, and when this one began.
+    best: (u64, u64, Instant),
     delivered: Rate,
     last_block: Option<Instant>,
 }
@@ -63,6 +74,8 @@ impl Default for Pipeline {
             shortest: None,
             recent: None,
             smoothed: None,
+            deviation: Duration::ZERO,
+            best: (0, 0, Instant::START),
             delivered: Rate::default(),
             last_block: None,
         }
@@ -112,10 +125,15 @@ impl Pipeline {
             self.round.0 = 0;
             self.round.1 = now;
         }
+        let since = match self.last_block {
+            Some(last) if !self.outstanding.is_empty() => last,
+            _ => self.outstanding.front().map_or(now, |first| first.at),
+        };
         self.outstanding.push_back(Asked {
             block,
             at: now,
             released: false,
+            delivered: (self.delivered.total(), since),
         });
     }
 
@@ -134,11 +152,12 @@ impl Pipeline {
         let asked = self.take(block)?;
         let took = now.since(asked.at);
         self.measure(now, took);
-        self.smoothed = Some(
-            self.smoothed
-                .map_or(took, |smoothed| (smoothed * 7 + took) / 8),
-        );
+        let smoothed = self.smoothed.unwrap_or(took);
+        let strayed = took.max(smoothed) - took.min(smoothed);
+        self.deviation = (self.deviation * 7 + strayed) / 8;
+        self.smoothed = Some((smoothed * 7 + took) / 8);
         self.delivered.add(now, u64::from(block.length));
+        self.reckon(now, &asked);
         self.last_block = Some(now);
         self.adapt(now);
         Some(asked)
@@ -231,27 +250,46 @@ impl Pipeline {
             return;
         };
         if self.probing {
-            self.limit = (self.limit + 1).min(MAX_OUTSTANDING);
-            let rate = self.delivered.per_second(now).max(1);
-            let queued =
-                shortest * 2 + MARGIN + Duration::from_micros(2 * BLOCK * 1_000_000 / rate);
+            self.limit = (self.limit + 2).min(MAX_OUTSTANDING);
+            let queued = shortest * 2 + MARGIN + time_of(2 * BLOCK, self.best_rate());
             if self.smoothed.is_some_and(|smoothed| smoothed > queued) {
                 self.probing = false;
             } else if self.round.0 >= self.limit / 2 {
-                let micros = (now.since(self.round.1).as_micros() as u64).max(1);
-                let goodput = u64::from(self.round.0) * BLOCK * 1_000_000 / micros;
-                // Goodput that no longer rises by a tenth means the pipe is full.
-                self.probing = goodput > self.round.2 + self.round.2 / 10;
-                self.round = (0, now, goodput);
+                // A rate that no longer rises by a tenth means the pipe is full.
+                let best = self.best_rate();
+                self.probing = best > self.round.2 + self.round.2 / 10;
+                self.round = (0, now, best);
             }
         } else {
-            let rate = self.rate(now).max(self.delivered.lately(now));
-            let product = rate * (shortest + MARGIN).as_micros() as u64 / 1_000_000;
+            let margin = (shortest / 2).max((self.deviation * 2).min(MARGIN));
+            let product = self.best_rate() * (shortest + margin).as_micros() as u64 / 1_000_000;
             let wanted = product.div_ceil(BLOCK) as u32 + SPARE;
-            // Down by one a block, up at once: a pause of the reader must not close the pipe.
+            // Down by one a block, up at once.
             self.limit = wanted.max(self.limit - 1).min(MAX_OUTSTANDING);
         }
     }
+
+    /// Takes the rate at which blocks came since this one was asked for.
+    fn reckon(&mut self, now: Instant, asked: &Asked) {
+        let (before, since) = asked.delivered;
+        let micros = (now.since(since).as_micros() as u64).max(1000);
+        let rate = (self.delivered.total() - before) * 1_000_000 / micros;
+        let (best, last, began) = self.best;
+        self.best = if now.since(began) > RATE_LIFE {
+            (rate, best, now)
+        } else {
+            (rate.max(best), last, began)
+        };
+    }
+
+    fn best_rate(&self) -> u64 {
+        self.best.0.max(self.best.1).max(1)
+    }
+}
+
+/// How long `bytes` take at `rate` bytes a second.
+fn time_of(bytes: u64, rate: u64) -> Duration {
+    Duration::from_micros(bytes * 1_000_000 / rate.max(1))
 }
 
 #[cfg(test)]

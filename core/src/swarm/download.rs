@@ -244,7 +244,10 @@ impl Swarm {
         while peer.pipeline.room() > 0 {
             let urgent = torrent.window.urgent().filter(|_| is_fit);
             let may = |piece: u32| {
-                if spares && torrent.availability.rarity(piece) > 0 && !torrent.is_late(piece, self.now) {
+                if spares
+                    && torrent.availability.rarity(piece) > 0
+                    && !torrent.is_late(piece, self.now)
+                {
                     return false;
                 }
                 let only = torrent

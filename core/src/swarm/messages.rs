@@ -97,6 +97,10 @@ impl Swarm {
         };
         peer.id = Some(hello.peer_id);
         peer.features = hello.features;
+        if peer.greeted && peer.speaks_first() {
+            let took = self.now.since(peer.opened);
+            peer.pipeline.measure(self.now, took);
+        }
         let is_v2_hash = hashes
             .v2()
             .is_some_and(|v2| SwarmHash::from(v2) == hello.swarm);
@@ -115,6 +119,17 @@ impl Swarm {
             self.greet(&mut peer, answer);
         }
         self.introduce(&mut peer);
+        // Where there is room nobody has to ask for an unchoke: that saves the first round trip.
+        let unchoked = self
+            .peers
+            .values()
+            .filter(|peer| peer.unchoked.is_some())
+            .count();
+        if self.config.upload && unchoked < self.config.upload_slots {
+            peer.unchoked = Some(self.now);
+            peer.choke_changed = self.now;
+            peer.say(&Message::Unchoke);
+        }
         self.peers.insert(key, peer);
         Ok(())
     }
@@ -220,11 +235,6 @@ impl Swarm {
             } => self.block_asked(key, piece, begin, length)?,
             Message::Unchoke => {
                 peer.chokes_us = false;
-                // Where there is room an unchoke answers our interest at once.
-                if peer.wanted && peer.pipeline.delivered() == 0 {
-                    peer.pipeline
-                        .measure(self.now, self.now.since(peer.wanted_at));
-                }
             }
         }
         Ok(())

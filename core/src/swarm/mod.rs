@@ -220,9 +220,7 @@ impl Swarm {
             return;
         }
         let mut peer = Peer::new(self.now, key, name, transport, dialled);
-        // Over TCP the caller speaks first. Over WebRTC the called does: its channel may just be on
-        // its way to a worker, and what comes meanwhile is lost; when it speaks, it hears.
-        if dialled == (transport == Transport::Tcp) {
+        if peer.speaks_first() {
             self.greet(&mut peer, self.hashes.announced());
         }
         self.peers.insert(key, peer);

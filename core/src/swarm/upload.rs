@@ -191,8 +191,14 @@ impl Swarm {
         let chosen = self
             .choker
             .choose(self.now, seeding, &mut candidates, &mut self.rng);
+        let mut spare = self.config.upload_slots.saturating_sub(chosen.len());
         for peer in self.peers.values_mut() {
-            let is_chosen = chosen.binary_search(&peer.key).is_ok();
+            let mut is_chosen = chosen.binary_search(&peer.key).is_ok();
+            // One that wants nothing keeps a place that nobody needs.
+            if !peer.wants && peer.unchoked.is_some() && spare > 0 && self.config.upload {
+                spare -= 1;
+                is_chosen = true;
+            }
             if is_chosen == peer.unchoked.is_some() {
                 continue;
             }
