@@ -12,7 +12,12 @@ const NO_MATTER: Duration = Duration::from_millis(250);
 
 /// Whether a peer that needs `expected` for a block may take one that is urgent, when the fastest needs `best`.
 pub fn may_take_urgent(expected: Duration, best: Duration) -> bool {
-    expected <= NO_MATTER.max(best * TOO_SLOW)
+    expected <= reasonable(best)
+}
+
+/// What a block may take when the fastest peer needs `best`.
+pub fn reasonable(best: Duration) -> Duration {
+    NO_MATTER.max(best * TOO_SLOW)
 }
 
 /// The one that will deliver first: (peer, expected time).
@@ -25,7 +30,7 @@ pub fn fastest(peers: impl Iterator<Item = (PeerKey, Duration)>) -> Option<PeerK
 /// How long a block may take before it is raced elsewhere: half as long again as expected of its
 /// peer, or what the fastest peer makes reasonable, if that is less.
 pub fn patience(expected: Duration, best: Option<Duration>) -> Duration {
-    let reasonable = best.map_or(expected, |best| NO_MATTER.max(best * TOO_SLOW));
+    let reasonable = best.map_or(expected, reasonable);
     (expected.min(reasonable) * 3 / 2).max(Duration::from_millis(100))
 }
 

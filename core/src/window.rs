@@ -78,6 +78,15 @@ impl Window {
         self.ranges.is_empty()
     }
 
+    /// Whether it holds all that the readers still want.
+    pub fn is_at_end(&self) -> bool {
+        let last =
+            |bytes: &Range<u64>| (bytes.end.div_ceil(self.piece_length) as u32).checked_sub(1);
+        let ended = |bytes: &&Range<u64>| !bytes.is_empty();
+        let mut lasts = self.readers.values().filter(ended).filter_map(last);
+        lasts.all(|piece| self.contains(piece))
+    }
+
     /// The pieces at the readers' heads, the most urgent first.
     pub fn urgent(&self) -> impl Iterator<Item = u32> + '_ {
         (0..URGENT_PIECES).flat_map(move |step| {

@@ -67,14 +67,18 @@ impl Swarm {
         self.dirty.extend(put_off.map(|peer| peer.key));
     }
 
-    /// Asks a second peer for blocks at a reader's head that take too long.
+    /// Asks a second peer for blocks at a reader's head that take too long, and at the very end for
+    /// any: then nothing else is left for the fast ones.
     fn race(&mut self) {
-        let now = self.now;
         let best = self.best_expected();
         let Some(torrent) = &self.torrent else { return };
-        let urgent = torrent.urgent();
+        let racing = if torrent.picker.is_empty() && torrent.window.is_at_end() {
+            torrent.assembler.indices().collect()
+        } else {
+            torrent.urgent()
+        };
         let mut late: Vec<Block> = Vec::new();
-        for piece in urgent {
+        for piece in racing {
             let (Some(partial), Some(index)) = (
                 torrent.assembler.piece(piece),
                 torrent.layout().piece(piece),
@@ -84,15 +88,7 @@ impl Swarm {
             for (number, asked) in partial.asked().filter(|(_, asked)| asked[1].is_none()) {
                 let block = torrent.block(index, number);
                 let asked = asked[0].and_then(|key| self.peers.get(&key));
-                let is_late = asked.is_some_and(|peer| {
-                    let out = peer.pipeline.iter().find(|out| out.block == block);
-                    let patience = selector::patience(peer.pipeline.expected(now), best);
-                    out.is_some_and(|out| {
-                        now.since(out.at.max(peer.pipeline.last_block().unwrap_or(out.at)))
-                            > patience
-                    })
-                });
-                if is_late {
+                if asked.is_some_and(|peer| self.is_late(peer, block, best)) {
                     late.push(block);
                 }
             }
@@ -100,6 +96,25 @@ impl Swarm {
         for block in late {
             self.race_block(block);
         }
+    }
+
+    /// Whether a peer takes too long for a block: it has made no progress for long, or what is in
+    /// line before the block will take it longer than the fastest peer reasonably needs.
+    fn is_late(&self, peer: &Peer, block: Block, best: Option<Duration>) -> bool {
+        let now = self.now;
+        let mut ahead = 0;
+        let out = peer.pipeline.iter().find(|out| {
+            ahead += u64::from(out.block.length);
+            out.block == block
+        });
+        let Some(out) = out else { return false };
+        let quiet = now.since(out.at.max(peer.pipeline.last_block().unwrap_or(out.at)));
+        let patience = selector::patience(peer.pipeline.expected(now), best);
+        let rate = peer.pipeline.rate(now);
+        let left = ahead * 1_000_000 / rate.max(1);
+        let is_slow = rate > 0
+            && best.is_some_and(|best| left > selector::reasonable(best).as_micros() as u64);
+        quiet > patience || is_slow
     }
 
     fn race_block(&mut self, block: Block) {
