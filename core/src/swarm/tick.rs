@@ -72,11 +72,14 @@ impl Swarm {
     fn race(&mut self) {
         let best = self.best_expected();
         let Some(torrent) = &self.torrent else { return };
-        let racing = if torrent.picker.is_empty() && torrent.window.is_at_end() {
+        let is_end = torrent.picker.is_empty() && torrent.window.is_at_end();
+        let racing = if is_end {
             torrent.assembler.indices().collect()
         } else {
             torrent.urgent()
         };
+        // A peer that others load, too, is only slow now and then.
+        let indulgence = if is_end { 1 } else { 2 };
         let mut late: Vec<Block> = Vec::new();
         for piece in racing {
             let (Some(partial), Some(index)) = (
@@ -88,7 +91,7 @@ impl Swarm {
             for (number, asked) in partial.asked().filter(|(_, asked)| asked[1].is_none()) {
                 let block = torrent.block(index, number);
                 let asked = asked[0].and_then(|key| self.peers.get(&key));
-                if asked.is_some_and(|peer| self.is_late(peer, block, best)) {
+                if asked.is_some_and(|peer| self.is_late(peer, block, best, indulgence)) {
                     late.push(block);
                 }
             }
@@ -100,7 +103,7 @@ impl Swarm {
 
     /// Whether a peer takes too long for a block: it has made no progress for long, or what is in
     /// line before the block will take it longer than the fastest peer reasonably needs.
-    fn is_late(&self, peer: &Peer, block: Block, best: Option<Duration>) -> bool {
+    fn is_late(&self, peer: &Peer, block: Block, best: Option<Duration>, indulgence: u32) -> bool {
         let now = self.now;
         let mut ahead = 0;
         let out = peer.pipeline.iter().find(|out| {
@@ -113,7 +116,9 @@ impl Swarm {
         let rate = peer.pipeline.rate(now);
         let left = ahead * 1_000_000 / rate.max(1);
         let is_slow = rate > 0
-            && best.is_some_and(|best| left > selector::reasonable(best).as_micros() as u64);
+            && best.is_some_and(|best| {
+                left > (selector::reasonable(best) * indulgence).as_micros() as u64
+            });
         quiet > patience || is_slow
     }
 
