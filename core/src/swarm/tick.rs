@@ -78,8 +78,8 @@ impl Swarm {
         } else {
             torrent.urgent()
         };
-        // A peer that others load, too, is only slow now and then.
-        let indulgence = if is_end { 1 } else { 2 };
+        // In a crowd a peer that others load, too, is only slow now and then.
+        let indulgence = if self.crowded { 2 } else { 1 };
         let mut late: Vec<Block> = Vec::new();
         for piece in racing {
             let (Some(partial), Some(index)) = (
