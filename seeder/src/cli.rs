@@ -44,6 +44,23 @@ pub enum Command {
     Inspect(InspectArgs),
 }
 
+/// Whether and where ordinary BitTorrent is spoken beside WebRTC.
+#[derive(Debug, Args)]
+pub struct TcpArgs {
+    /// Where ordinary BitTorrent clients call (default: the address and the port number of
+    /// --webrtc, or any free port if that is taken)
+    #[arg(long = "tcp", value_name = "ADDR:PORT", conflicts_with = "off")]
+    pub at: Option<SocketAddr>,
+
+    /// No ordinary BitTorrent: nobody but web pages and WebRTC peers
+    #[arg(long = "no-tcp")]
+    pub off: bool,
+
+    /// Call this ordinary BitTorrent peer, for every torrent (repeatable)
+    #[arg(long = "peer", value_name = "ADDR:PORT", conflicts_with = "off")]
+    pub peers: Vec<SocketAddr>,
+}
+
 /// Which kind of torrent to make.
 #[derive(Debug, Args)]
 pub struct MakeArgs {
@@ -91,18 +108,9 @@ pub struct SeedArgs {
     #[arg(long, value_name = "ADDR:PORT")]
     pub webrtc: Option<SocketAddr>,
 
-    /// Where ordinary BitTorrent clients call (default: the address and the port number of
-    /// --webrtc, or any free port if that is taken)
-    #[arg(long, value_name = "ADDR:PORT", conflicts_with = "no_tcp")]
-    pub tcp: Option<SocketAddr>,
-
-    /// No ordinary BitTorrent: nobody but web pages and WebRTC peers
-    #[arg(long)]
-    pub no_tcp: bool,
-
-    /// Call this ordinary BitTorrent peer, for every torrent (repeatable)
-    #[arg(long = "peer", value_name = "ADDR:PORT", conflicts_with = "no_tcp")]
-    pub peers: Vec<SocketAddr>,
+    /// Ordinary BitTorrent.
+    #[command(flatten)]
+    pub tcp: TcpArgs,
 
     /// Address at which viewers reach --listen, e.g. behind a proxy
     #[arg(long, value_name = "URL")]

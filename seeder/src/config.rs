@@ -165,7 +165,7 @@ impl Seed {
             .map(|url| checked_site(&url, "--url"))
             .transpose()?;
         let webrtc = args.webrtc.unwrap_or(SocketAddr::new(args.listen.ip(), 0));
-        let tcp = args.tcp.map_or(Tcp::Beside(webrtc.ip()), Tcp::At);
+        let tcp = args.tcp.at.map_or(Tcp::Beside(webrtc.ip()), Tcp::At);
         Ok(Self {
             paths: args.paths,
             torrent: args.torrent,
@@ -173,8 +173,8 @@ impl Seed {
             out: args.out,
             listen: args.listen,
             webrtc: SocketAddr::new(tellable(webrtc.ip()), webrtc.port()),
-            tcp: (!args.no_tcp).then_some(tcp),
-            peers: args.peers,
+            tcp: (!args.tcp.off).then_some(tcp),
+            peers: args.tcp.peers,
             url,
             own_tracker: !args.no_tracker,
             upload_limit: args.upload_limit,

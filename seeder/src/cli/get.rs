@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::parse_size;
+use super::{TcpArgs, parse_size};
 
 /// What the exit codes of `headwater get` mean.
 const EXIT_CODES: &str = "\
@@ -55,18 +55,9 @@ pub struct GetArgs {
     #[arg(long, value_name = "ADDR:PORT")]
     pub webrtc: Option<SocketAddr>,
 
-    /// Where ordinary BitTorrent clients call (default: the address and the port number of
-    /// --webrtc, or any free port if that is taken)
-    #[arg(long, value_name = "ADDR:PORT", conflicts_with = "no_tcp")]
-    pub tcp: Option<SocketAddr>,
-
-    /// No ordinary BitTorrent: nobody but web pages and WebRTC peers
-    #[arg(long)]
-    pub no_tcp: bool,
-
-    /// Call this ordinary BitTorrent peer (repeatable)
-    #[arg(long = "peer", value_name = "ADDR:PORT", conflicts_with = "no_tcp")]
-    pub peers: Vec<SocketAddr>,
+    /// Ordinary BitTorrent.
+    #[command(flatten)]
+    pub tcp: TcpArgs,
 
     /// Send at most this many bytes a second to all peers together, e.g. 2MB
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
