@@ -32,6 +32,7 @@ impl Swarm {
         };
         self.forget_pieces_of(&peer);
         peer.has = has;
+        self.company_changed = true;
         if let Some(torrent) = &mut self.torrent {
             match &peer.has {
                 Has::All => torrent.availability.add_seed(),
@@ -58,6 +59,7 @@ impl Swarm {
         torrent.layout().piece(piece).ok_or(Fault::BadMessage)?;
         if let Has::Unread { .. } = peer.has {
             peer.has = Has::Some(Bitfield::none(pieces));
+            self.company_changed = true;
         }
         let Has::Some(bits) = &mut peer.has else {
             return Ok(());
@@ -176,7 +178,6 @@ impl Swarm {
                 }
             }
         }
-        torrent.moved = self.now;
         let entered = torrent.missing_in(&moved.entered);
         self.want(&entered);
         for key in self.peers.keys().copied().collect::<Vec<_>>() {
@@ -212,6 +213,9 @@ impl Swarm {
     /// fetched in an order of our own, for what all fetch in one order nobody can give the others;
     /// alone among seeds nothing is gained by that.
     pub(super) fn look_around(&mut self) {
+        if !core::mem::take(&mut self.company_changed) {
+            return;
+        }
         let lacks = |peer: &Peer| !peer.is_seed() && !matches!(peer.has, Has::Unread { .. });
         let crowded = (self.peers.values()).any(|peer| peer.id.is_some() && lacks(peer));
         if crowded != self.crowded {
@@ -228,28 +232,24 @@ impl Swarm {
 
     /// Asks a peer for blocks until its pipeline is full.
     pub(super) fn request_blocks(&mut self, key: PeerKey) {
+        let may_ask = |peer: &&Peer| !peer.chokes_us && peer.wanted && peer.pipeline.is_hungry();
+        if self.peers.get(&key).filter(may_ask).is_none() {
+            return;
+        }
         let best = self.best_expected();
         let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &mut self.torrent) else {
             return;
         };
-        if peer.chokes_us || !peer.wanted || torrent.broken || !peer.pipeline.is_hungry() {
+        if torrent.broken {
             return;
         }
         let is_fit = best
             .is_none_or(|best| selector::may_take_urgent(peer.pipeline.expected(self.now), best));
-        // What a viewer has, a viewer is asked for, while there is time.
-        let spares = self.crowded && peer.is_seed();
         let mut evicted = Vec::new();
         peer.deferred.retain(|_, until| *until > self.now);
         while peer.pipeline.room() > 0 {
             let urgent = torrent.window.urgent().filter(|_| is_fit);
             let may = |piece: u32| {
-                if spares
-                    && torrent.availability.rarity(piece) > 0
-                    && !torrent.is_late(piece, self.now)
-                {
-                    return false;
-                }
                 let only = torrent
                     .assembler
                     .piece(piece)
@@ -302,6 +302,7 @@ impl Swarm {
             if !peer.pipeline.reclaim(block) {
                 peer.pipeline.ask(self.now, block);
                 peer.say(&request(block));
+                self.is_asking = true;
             }
         }
         self.retract(&evicted);

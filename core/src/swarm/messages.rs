@@ -96,6 +96,7 @@ impl Swarm {
             return Ok(());
         };
         peer.id = Some(hello.peer_id);
+        self.company_changed = true;
         peer.features = hello.features;
         if peer.greeted && peer.speaks_first() {
             let took = self.now.since(peer.opened);

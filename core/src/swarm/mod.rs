@@ -68,6 +68,10 @@ pub struct Swarm {
     next_tick: Option<Instant>,
     /// Whether somebody who lacks pieces is connected.
     crowded: bool,
+    /// Whether that may be otherwise by now.
+    company_changed: bool,
+    /// Whether requests are out, as far as the last tick and what was asked since say.
+    is_asking: bool,
     totals: Totals,
 }
 
@@ -130,6 +134,8 @@ impl Swarm {
             now: Instant::START,
             next_tick: None,
             crowded: false,
+            company_changed: false,
+            is_asking: false,
             totals: Totals::default(),
         }
     }
@@ -233,6 +239,7 @@ impl Swarm {
             return;
         };
         self.dirty.remove(&key);
+        self.company_changed = true;
         self.forget_requests_of(&mut peer);
         self.forget_pieces_of(&peer);
         self.grid.forget(key);

@@ -36,11 +36,7 @@ impl Swarm {
             self.next_tick = None;
             return;
         }
-        let busy = self
-            .peers
-            .values()
-            .any(|peer| peer.pipeline.outstanding() > 0);
-        let mut due = self.now + if busy { BUSY_TICK } else { IDLE_TICK };
+        let mut due = self.now + if self.is_asking { BUSY_TICK } else { IDLE_TICK };
         if let Some(chokes) = self.chokes_due {
             due = due.min(chokes.max(self.now));
         }
@@ -54,6 +50,8 @@ impl Swarm {
 
     pub(super) fn tick(&mut self) {
         self.next_tick = None;
+        let asks = |peer: &Peer| peer.pipeline.outstanding() > 0;
+        self.is_asking = self.peers.values().any(asks);
         self.race();
         self.snub();
         self.drop_silent();

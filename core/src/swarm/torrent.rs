@@ -17,11 +17,7 @@ use crate::merkle;
 use crate::metainfo::Metainfo;
 use crate::ordered::Map;
 use crate::picker::Picker;
-use crate::time::{Duration, Instant};
 use crate::window::{Moved, Window};
-
-/// A reader that stands still for this long is late.
-const LATE: Duration = Duration::from_millis(1000);
 
 /// One who reads.
 #[derive(Debug)]
@@ -67,8 +63,6 @@ pub(super) struct Torrent {
     pub hashes: HashDesk,
     /// It contradicts itself: nothing more is fetched.
     pub broken: bool,
-    /// When a reader last went on to another piece.
-    pub moved: Instant,
 }
 
 impl Torrent {
@@ -91,7 +85,6 @@ impl Torrent {
             suspects: Suspects::default(),
             hashes: HashDesk::default(),
             broken: false,
-            moved: Instant::START,
             keeping: None,
             metainfo,
         }
@@ -260,11 +253,6 @@ impl Torrent {
                 .map_or(&[][..], |partial| partial.proven_from(begin)),
         };
         &bytes[..bytes.len().min((end - at) as usize)]
-    }
-
-    /// Whether a reader has waited for this piece for long.
-    pub fn is_late(&self, piece: u32, now: Instant) -> bool {
-        now.since(self.moved) > LATE && self.window.urgent().any(|urgent| urgent == piece)
     }
 
     /// Pieces among these that are to be fetched.
