@@ -32,6 +32,13 @@ impl Grid {
         is_free
     }
 
+    /// A peer let a piece go: it will not pass it on any more.
+    pub fn let_go(&mut self, peer: PeerKey, piece: u32) {
+        if self.sent.get(&piece).is_some_and(|sent| sent.0 == peer) {
+            self.sent.remove(&piece);
+        }
+    }
+
     /// A peer is gone: what it was sent may go to others at once.
     pub fn forget(&mut self, peer: PeerKey) {
         self.sent.retain(|_, (owner, _)| *owner != peer);
@@ -55,6 +62,9 @@ mod tests {
         assert!(!grid.admit(at(3600), 7, first, 9));
         grid.forget(second);
         assert!(grid.admit(at(3700), 7, first, 9));
+        assert!(!grid.admit(at(3800), 7, second, 9));
+        grid.let_go(first, 7);
+        assert!(grid.admit(at(3800), 7, second, 9));
     }
 
     #[test]

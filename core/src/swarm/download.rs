@@ -85,6 +85,7 @@ impl Swarm {
             return Ok(());
         };
         torrent.layout().piece(piece).ok_or(Fault::BadMessage)?;
+        self.grid.let_go(key, piece);
         let mut bits = match &peer.has {
             Has::All => Bitfield::all(torrent.layout().piece_count()),
             Has::Some(bits) if bits.has(piece) && !peer.is_seed() => {
