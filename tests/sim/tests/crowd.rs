@@ -144,3 +144,34 @@ fn throughput_follows_the_formula() {
         );
     }
 }
+
+#[test]
+fn on_fast_lines_nobody_waits_for_what_the_one_in_front_has_let_go() {
+    let film = film_of(128, 256 * 1024);
+    for seed in 0..3 {
+        let mut sim = Sim::seeded(seed).forgetful();
+        let line = Link {
+            up: 15_000_000,
+            down: 30_000_000,
+            delay: Duration::from_micros(300),
+            jitter: Duration::from_millis(1),
+            ..Link::FAST
+        };
+        let seeder = sim.seeder(
+            film,
+            Link {
+                up: 60_000_000,
+                ..line
+            },
+        );
+        for _ in 0..8 {
+            let window = 16 * 256 * 1024 * 4 / 3;
+            let viewer = sim.viewer_with(film, line, |config| config.window_bytes = window);
+            sim.watch_all(viewer);
+        }
+        sim.connect_all();
+        assert!(sim.run_until_ended(secs(10)), "seed {seed}");
+        let sent = sim.node(seeder).swarm.stats(sim.now()).sent;
+        assert!(sent <= 6 * film.length(), "seed {seed}: {sent} bytes");
+    }
+}
