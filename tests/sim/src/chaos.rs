@@ -14,6 +14,8 @@ use crate::{Film, Halt, Link, NodeId, Sim};
 const PIECE: u32 = 32 * 1024;
 /// When it calms down.
 const CALM: u64 = 12_000_000;
+/// Between two introductions.
+const INTERVAL: Duration = Duration::from_secs(30);
 /// By then everybody must have it.
 const LIMIT: u64 = 400_000_000;
 
@@ -208,14 +210,24 @@ impl Schedule<'_> {
                     ..link
                 },
             );
-            if !self.sim.are_connected(viewer.node, honest) {
-                self.sim.connect(viewer.node, honest);
+        }
+        self.introduce();
+    }
+
+    /// As a tracker does: whoever lost the honest source meets it again.
+    fn introduce(&mut self) {
+        for viewer in &self.viewers {
+            if !self.sim.are_connected(viewer.node, self.honest) {
+                self.sim.connect(viewer.node, self.honest);
             }
         }
     }
 
     fn finish(mut self) -> Result<Instant, String> {
-        self.sim.run_until_ended(Instant::from_micros(LIMIT));
+        let limit = Instant::from_micros(LIMIT);
+        while self.sim.now() < limit && !self.sim.run_until_ended(self.sim.now() + INTERVAL) {
+            self.introduce();
+        }
         for at in 0..self.viewers.len() {
             let viewer = &self.viewers[at];
             let node = self.sim.node(viewer.node);
