@@ -19,6 +19,8 @@ import libtorrent as lt  # noqa: E402
 HEADWATER = os.environ["HEADWATER"]
 # Nothing on loopback takes this long.
 PATIENCE = 60
+# Seconds without a peer after which a tracker is asked again.
+ASK_AGAIN = 8
 ADDRESS = os.environ.get("HEADWATER_ADDRESS", "127.0.0.1")
 
 
@@ -139,12 +141,18 @@ def add(ses: lt.session, where: Path, info=None, magnet=None) -> lt.torrent_hand
 
 
 def finish(handle: lt.torrent_handle):
-    """Waits until libtorrent has it all."""
+    """Waits until libtorrent has it all. While it has nobody it asks its trackers again: of itself it
+    would do so only after their interval, and a WebRTC connection may come to nothing."""
+    asked = time.monotonic()
 
     def seeds():
+        nonlocal asked
         status = handle.status()
         if status.errc.value():
             raise RuntimeError(status.errc.message())
+        if status.num_peers == 0 and time.monotonic() - asked > ASK_AGAIN:
+            asked = time.monotonic()
+            handle.force_reannounce(0, -1, lt.reannounce_flags_t.ignore_min_interval)
         return status.is_seeding
 
     until(f"libtorrent has {handle.status().name}", seeds)
