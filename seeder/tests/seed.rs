@@ -214,12 +214,15 @@ fn ordinary_connections_to_one_port_choose_among_torrents_of_each_version() {
 fn tcp_is_under_the_port_number_of_webrtc_and_can_be_left_out() {
     let folder = Folder::new();
     folder.file("film.mp4", 1_000);
-    let free = UdpSocket::bind("127.0.0.1:0").expect("a port");
-    let webrtc = free.local_addr().expect("its address").to_string();
-    drop(free);
-    let seeder = Seeder::start(&folder, &["film.mp4", "--webrtc", &webrtc]);
-    assert_eq!(seeder.says("tcp"), webrtc);
-    drop(seeder);
+    // Another test may have the number under TCP just then: the next number will do.
+    let is_beside = |_| {
+        let free = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let webrtc = free.local_addr().expect("its address").to_string();
+        drop(free);
+        let seeder = Seeder::start(&folder, &["film.mp4", "--webrtc", &webrtc]);
+        seeder.says("tcp") == webrtc
+    };
+    assert!((0..5).any(is_beside));
     let seeder = Seeder::start(&folder, &["film.mp4", "--no-tcp"]);
     assert_eq!(seeder.ready["tcp"], Value::Null);
 }
