@@ -106,8 +106,6 @@ pub struct Peer {
     pub wants: bool,
     /// Whether we told it that we want something.
     pub wanted: bool,
-    /// When we last told it so.
-    pub wanted_at: Instant,
     /// Since when we answer it.
     pub unchoked: Option<Instant>,
     /// When that last changed.
@@ -172,7 +170,6 @@ impl Peer {
             chokes_us: true,
             wants: false,
             wanted: false,
-            wanted_at: now,
             unchoked: None,
             choke_changed: now,
             pipeline: Pipeline::default(),

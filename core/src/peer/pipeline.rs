@@ -49,8 +49,8 @@ pub struct Pipeline {
     reqq: u32,
     limit: u32,
     probing: bool,
-    /// Blocks that came in this probing round, when the round began, and what the last one delivered.
-    round: (u32, Instant, u64),
+    /// Blocks that came in this probing round, and the best rate at its beginning.
+    round: (u32, u64),
     shortest: Option<Duration>,
     /// The shortest of late, and since when nothing came near the shortest of all.
     recent: Option<(Duration, Instant)>,
@@ -70,7 +70,7 @@ impl Default for Pipeline {
             reqq: DEFAULT_REQQ,
             limit: FIRST_LIMIT,
             probing: true,
-            round: (0, Instant::START, 0),
+            round: (0, 0),
             shortest: None,
             recent: None,
             smoothed: None,
@@ -123,7 +123,6 @@ impl Pipeline {
     pub fn ask(&mut self, now: Instant, block: Block) {
         if self.outstanding.is_empty() {
             self.round.0 = 0;
-            self.round.1 = now;
         }
         let since = match self.last_block {
             Some(last) if !self.outstanding.is_empty() => last,
@@ -159,7 +158,7 @@ impl Pipeline {
         self.delivered.add(now, u64::from(block.length));
         self.reckon(now, &asked);
         self.last_block = Some(now);
-        self.adapt(now);
+        self.adapt();
         Some(asked)
     }
 
@@ -244,7 +243,7 @@ impl Pipeline {
         }
     }
 
-    fn adapt(&mut self, now: Instant) {
+    fn adapt(&mut self) {
         self.round.0 += 1;
         let Some(shortest) = self.shortest else {
             return;
@@ -257,8 +256,8 @@ impl Pipeline {
             } else if self.round.0 >= self.limit / 2 {
                 // A rate that no longer rises by a tenth means the pipe is full.
                 let best = self.best_rate();
-                self.probing = best > self.round.2 + self.round.2 / 10;
-                self.round = (0, now, best);
+                self.probing = best > self.round.1 + self.round.1 / 10;
+                self.round = (0, best);
             }
         } else {
             let margin = (shortest / 2).max((self.deviation * 2).min(MARGIN));

@@ -34,20 +34,11 @@ impl Rate {
 
     /// Bytes per second over the last two seconds, as seen at `now`.
     pub fn per_second(&self, now: Instant) -> u64 {
-        self.over(now, BUCKETS as u64)
-    }
-
-    /// Bytes per second over the last half second or so: follows faster, and is less sure.
-    pub fn lately(&self, now: Instant) -> u64 {
-        self.over(now, 2)
-    }
-
-    fn over(&self, now: Instant, buckets: u64) -> u64 {
         let Some(started) = self.started else {
             return 0;
         };
         let quarter = now.as_micros() / BUCKET_MICROS;
-        let oldest = quarter.saturating_sub(buckets - 1);
+        let oldest = quarter.saturating_sub(BUCKETS as u64 - 1);
         if self.newest < oldest {
             return 0;
         }

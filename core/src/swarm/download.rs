@@ -143,7 +143,6 @@ impl Swarm {
             };
         if wanted != peer.wanted {
             peer.wanted = wanted;
-            peer.wanted_at = self.now;
             peer.say(if wanted {
                 &Message::Interested
             } else {
@@ -556,13 +555,7 @@ impl Swarm {
                 if !asked.released {
                     self.free_block(key, block);
                 }
-                if let Some(torrent) = &mut self.torrent
-                    && let Some(partial) = torrent.assembler.piece_mut(piece)
-                    && partial.only == Some(key)
-                {
-                    partial.only = None;
-                    self.dirty_all();
-                }
+                self.share_piece(piece, key);
                 // Perhaps it let the piece go, perhaps it is busy; asking at once again would go
                 // on for ever.
                 if !chokes && let Some(peer) = self.peers.get_mut(&key) {
@@ -581,7 +574,6 @@ impl Swarm {
         };
         self.forget_requests_of(&mut peer);
         self.peers.insert(key, peer);
-        self.dirty_all();
     }
 
     pub(super) fn forget_requests_of(&mut self, peer: &mut Peer) {
@@ -596,15 +588,22 @@ impl Swarm {
 
     /// Pieces that only this peer was to deliver may be asked of others: it will not.
     pub(super) fn share_pieces_of(&mut self, key: PeerKey) {
-        let Some(torrent) = &mut self.torrent else {
+        let Some(torrent) = &self.torrent else {
             return;
         };
         for piece in torrent.assembler.indices().collect::<Vec<_>>() {
-            if let Some(partial) = torrent.assembler.piece_mut(piece)
-                && partial.only == Some(key)
-            {
-                partial.only = None;
-            }
+            self.share_piece(piece, key);
+        }
+    }
+
+    /// The same of one piece.
+    fn share_piece(&mut self, piece: u32, key: PeerKey) {
+        if let Some(torrent) = &mut self.torrent
+            && let Some(partial) = torrent.assembler.piece_mut(piece)
+            && partial.only == Some(key)
+        {
+            partial.only = None;
+            self.freed = true;
         }
     }
 

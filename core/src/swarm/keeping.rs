@@ -241,22 +241,24 @@ impl Swarm {
         if keeping.stuck || keeping.aside.count() == 0 || torrent.broken {
             return;
         }
-        let (all, copies) = (torrent.picker.fresh(), &torrent.availability);
-        let (there, idle): (Vec<u32>, Vec<u32>) = all.partition(|piece| copies.of(*piece) > 0);
-        if there.len() >= POOL / 2 {
+        let copies = &torrent.availability;
+        let is_there = |piece: &u32| copies.of(*piece) > 0;
+        let there = torrent.picker.fresh().filter(is_there).count();
+        if there >= POOL / 2 {
             return;
         }
-        for piece in idle {
+        let idle = torrent.picker.fresh().filter(|piece| !is_there(piece));
+        for piece in idle.collect::<Vec<_>>() {
             torrent.picker.forget(piece);
             keeping.aside.set(piece);
         }
-        let all = keeping.aside.iter().filter(|piece| copies.of(*piece) > 0);
+        let all = keeping.aside.iter().filter(is_there);
         let all: Vec<u32> = all.collect();
         let (able, unknown): (Vec<PieceIndex>, Vec<PieceIndex>) = all
             .into_iter()
             .filter_map(|piece| torrent.layout().piece(piece))
             .partition(|piece| torrent.can_verify(*piece));
-        let chosen = self.choose(able, POOL - there.len());
+        let chosen = self.choose(able, POOL - there);
         if let Some(keeping) = self.keeping() {
             for piece in &chosen {
                 keeping.aside.clear(piece.get());

@@ -209,7 +209,6 @@ impl Swarm {
                     self.release_all(key);
                 }
                 self.share_pieces_of(key);
-                self.dirty_all();
             }
             Message::Extended { id, payload } => self.extended(key, id, payload)?,
             Message::HashReject(span) => self.hashes_refused(key, &span)?,

@@ -65,21 +65,14 @@ impl Swarm {
         self.dirty.extend(put_off.map(|peer| peer.key));
     }
 
-    /// Asks a second peer for blocks at a reader's head that take too long, and at the very end for
-    /// any: then nothing else is left for the fast ones.
+    /// Asks a second peer for urgent blocks that take too long.
     fn race(&mut self) {
         let best = self.best_expected();
         let Some(torrent) = &self.torrent else { return };
-        let is_end = torrent.picker.is_empty() && torrent.window.is_at_end();
-        let racing = if is_end {
-            torrent.assembler.indices().collect()
-        } else {
-            torrent.urgent()
-        };
         // In a crowd a peer that others load, too, is only slow now and then.
         let indulgence = if self.crowded { 2 } else { 1 };
         let mut late: Vec<Block> = Vec::new();
-        for piece in racing {
+        for piece in torrent.urgent() {
             let (Some(partial), Some(index)) = (
                 torrent.assembler.piece(piece),
                 torrent.layout().piece(piece),
@@ -153,7 +146,7 @@ impl Swarm {
     /// Frees the blocks of peers that do not deliver.
     fn snub(&mut self) {
         let now = self.now;
-        let mut freed: Vec<(PeerKey, Block)> = Vec::new();
+        let mut freed: Vec<(PeerKey, Vec<Block>)> = Vec::new();
         let mut dropped: Vec<PeerKey> = Vec::new();
         for peer in self.peers.values_mut() {
             let Some(oldest) = peer.pipeline.iter().next() else {
@@ -170,16 +163,14 @@ impl Swarm {
                 && !peer.snubbed
             {
                 peer.snubbed = true;
-                let key = peer.key;
-                freed.extend(peer.pipeline.snub().map(|block| (key, block)));
+                freed.push((peer.key, peer.pipeline.snub().collect()));
             }
         }
-        if !freed.is_empty() {
-            self.dirty_all();
-        }
-        for (key, block) in freed {
+        for (key, blocks) in freed {
             self.share_pieces_of(key);
-            self.free_block(key, block);
+            for block in blocks {
+                self.free_block(key, block);
+            }
         }
         for key in dropped {
             self.close(key, Some(Fault::Silent), true);

@@ -112,10 +112,12 @@ impl Torrent {
         self.only_gives() || (self.keeping.is_none() && self.window.is_empty())
     }
 
-    /// Pieces that must not wait for a slow peer: those at the readers' heads; when all that is
-    /// kept has been asked for, all that is still out.
+    /// Pieces that must not wait for a slow peer: those at the readers' heads; when all that will
+    /// ever be wanted has been asked for, all that is still out, for nothing else is left for the
+    /// fast ones.
     pub fn urgent(&self) -> Vec<u32> {
-        if self.keeping.is_some() && self.picker.is_empty() {
+        let is_end = self.keeping.is_some() || self.window.is_at_end();
+        if is_end && self.picker.is_empty() {
             return self.assembler.indices().collect();
         }
         self.window.urgent().collect()
