@@ -7,7 +7,7 @@ use headwater_core::layout::Layout;
 use headwater_core::metainfo::Metainfo;
 use headwater_core::swarm::{PeerStats, Stats, Swarm};
 use headwater_core::time::Instant;
-use headwater_core::tracker::client;
+use headwater_core::tracker::{Progress, client};
 use js_sys::{ArrayBuffer, WebAssembly};
 use serde::Serialize;
 use wasm_bindgen::JsCast as _;
@@ -126,11 +126,11 @@ impl Report {
     /// What trackers are told.
     pub(crate) const fn progress(&self) -> client::Input<'static> {
         let Stats { sent, received, .. } = self.stats.stats;
-        client::Input::Progress {
+        client::Input::Progress(Progress {
             uploaded: sent,
             downloaded: received,
             left: self.left,
-        }
+        })
     }
 }
 

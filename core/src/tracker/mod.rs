@@ -10,5 +10,24 @@ pub mod message;
 pub mod sdp;
 pub mod server;
 
+/// What we have of a torrent, as trackers are told it (BEP 3): announced when next we do, and at
+/// once when nothing is left.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Progress {
+    /// Bytes given.
+    pub uploaded: u64,
+    /// Bytes taken.
+    pub downloaded: u64,
+    /// Bytes lacking; `None` if unknown.
+    pub left: Option<u64>,
+}
+
+impl Progress {
+    /// Whether nothing is left now, and something was before.
+    const fn completes(self, before: Self) -> bool {
+        matches!(self.left, Some(0)) && !matches!(before.left, Some(0))
+    }
+}
+
 #[cfg(test)]
 mod tests;

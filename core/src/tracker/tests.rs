@@ -3,6 +3,7 @@
 //! WebRTC here is a lookup: an SDP names the node and key that made it, and a connection opens at
 //! both ends, a little apart, when an answer is applied.
 
+use super::Progress;
 use super::client::{Client, ClientConfig, Input, Output, TrackerKey};
 use super::server::{self, ConnKey, ServerConfig, Tracker};
 use crate::ids::{PeerId, PeerKey, SwarmHash};
@@ -192,11 +193,11 @@ impl World {
                 let left = Some(if self.nodes[node].is_seed { 0 } else { 1 });
                 self.tell(
                     node,
-                    Input::Progress {
+                    Input::Progress(Progress {
                         uploaded: 0,
                         downloaded: 0,
                         left,
-                    },
+                    }),
                 );
             }
             Event::Answered(node, key, sdp) => self.tell(node, Input::AnswerMade(key, &sdp)),

@@ -9,6 +9,7 @@ use headwater_core::ids::PeerId;
 use headwater_core::metainfo::Metainfo;
 use headwater_core::rng::Rng;
 use headwater_core::swarm::{self, Swarm};
+use headwater_core::tracker::Progress;
 use headwater_core::tracker::client::{self, Client, ClientConfig};
 use headwater_core::tracker::http::{HttpClient, HttpConfig};
 use tokio::runtime::{Builder, Runtime};
@@ -280,15 +281,11 @@ fn drive(
         let now = since(started);
         let mut tracker = Client::new(client, now);
         // The first announce says already that nothing is lacking.
-        let (uploaded, downloaded, left) = (0, 0, Some(0));
-        tracker.handle_input(
-            now,
-            client::Input::Progress {
-                uploaded,
-                downloaded,
-                left,
-            },
-        );
+        let complete = Progress {
+            left: Some(0),
+            ..Progress::default()
+        };
+        tracker.handle_input(now, client::Input::Progress(complete));
         let mut config = swarm::Config::new(peer_id, luck.next_u64());
         config.max_peers = MAX_PEERS;
         Torrent {

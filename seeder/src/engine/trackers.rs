@@ -3,7 +3,7 @@
 use headwater_core::ids::PeerKey;
 use headwater_core::swarm;
 use headwater_core::time::Instant;
-use headwater_core::tracker::{client, http};
+use headwater_core::tracker::{Progress, client, http};
 use tracing::{debug, warn};
 
 use super::Engine;
@@ -121,20 +121,15 @@ impl Engine {
         let now = self.now();
         for (number, torrent) in self.torrents.iter_mut().enumerate() {
             let stats = torrent.swarm.stats(now);
-            let (uploaded, downloaded) = (stats.sent, stats.received);
-            let left = torrent.storage.is_some().then_some(stats.kept_left);
-            let progress = client::Input::Progress {
-                uploaded,
-                downloaded,
-                left,
+            let progress = Progress {
+                uploaded: stats.sent,
+                downloaded: stats.received,
+                left: torrent.storage.is_some().then_some(stats.kept_left),
             };
-            torrent.tracker.handle_input(now, progress);
-            let progress = http::Input::Progress {
-                uploaded,
-                downloaded,
-                left,
-            };
-            self.http.tell(now, number, progress);
+            let told = client::Input::Progress(progress);
+            torrent.tracker.handle_input(now, told);
+            let told = http::Input::Progress(progress);
+            self.http.tell(now, number, told);
         }
     }
 }

@@ -8,6 +8,7 @@ mod connections;
 mod link;
 mod offers;
 
+use super::Progress;
 use super::message::{
     Action, Announce, AnnounceEvent, Answer, ClientMessage, MAX_OFFERS, OfferId, ServerMessage,
     is_worth_offers,
@@ -70,15 +71,8 @@ pub enum Input<'a> {
     OfferMade(PeerKey, &'a str),
     /// A connection's data channel is open.
     Opened(PeerKey),
-    /// What we have by now; announced when next we do, and at once when nothing is left.
-    Progress {
-        /// Bytes given.
-        uploaded: u64,
-        /// Bytes taken.
-        downloaded: u64,
-        /// Bytes lacking; `None` if unknown.
-        left: Option<u64>,
-    },
+    /// What we have by now.
+    Progress(Progress),
     /// We leave: say so to every tracker. Open connections stay the driver's.
     Stopped,
     /// [`Client::poll_timeout`] has come.
@@ -154,9 +148,7 @@ pub struct Client {
     links: Vec<Link>,
     offers: Offers,
     connections: Connections,
-    uploaded: u64,
-    downloaded: u64,
-    left: Option<u64>,
+    progress: Progress,
     next_tracker_key: u32,
     is_stopped: bool,
     outputs: VecDeque<Output>,
@@ -176,9 +168,7 @@ impl Client {
                 .collect(),
             offers: Offers::new(config.offers_wanted, now),
             connections: Connections::new(config.peer_id, config.key_space, config.max_connections),
-            uploaded: 0,
-            downloaded: 0,
-            left: None,
+            progress: Progress::default(),
             next_tracker_key: 0,
             is_stopped: false,
             outputs: VecDeque::new(),
@@ -203,14 +193,9 @@ impl Client {
                     self.outputs.push_back(Output::Drop(loser));
                 }
             }
-            Input::Progress {
-                uploaded,
-                downloaded,
-                left,
-            } => {
-                let is_completed = left == Some(0) && self.left != Some(0);
-                (self.uploaded, self.downloaded, self.left) = (uploaded, downloaded, left);
-                if is_completed {
+            Input::Progress(progress) => {
+                let before = core::mem::replace(&mut self.progress, progress);
+                if progress.completes(before) {
                     self.announce_completed(now);
                 }
             }
@@ -339,9 +324,9 @@ impl Client {
             info_hash: self.config.swarm,
             peer_id: self.config.peer_id,
             event,
-            uploaded: self.uploaded,
-            downloaded: self.downloaded,
-            left: self.left,
+            uploaded: self.progress.uploaded,
+            downloaded: self.progress.downloaded,
+            left: self.progress.left,
             offers,
         });
         self.outputs

@@ -259,11 +259,11 @@ fn the_first_announce_leaves_with_the_first_offer_and_the_rest_follow_together()
 #[test]
 fn a_seeder_without_offers_announces_at_once_and_answers() {
     let mut world = World::new(config(1, 0));
-    world.tell(Input::Progress {
+    world.tell(Input::Progress(Progress {
         uploaded: 0,
         downloaded: 0,
         left: Some(0),
-    });
+    }));
     world.open_trackers();
     let announces = world.announces();
     assert_eq!(announces.len(), 1);
@@ -530,11 +530,11 @@ fn completion_is_announced_once_and_leaving_too() {
     let mut world = World::announced(2, 0);
     world.announces();
     for _ in 0..3 {
-        world.tell(Input::Progress {
+        world.tell(Input::Progress(Progress {
             uploaded: 1,
             downloaded: 10,
             left: Some(0),
-        });
+        }));
     }
     let announces = world.announces();
     assert_eq!(announces.len(), 2);

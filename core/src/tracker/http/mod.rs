@@ -16,6 +16,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
+use super::Progress;
 use super::client::{Event, MAX_TRACKERS};
 use super::message::AnnounceEvent;
 use crate::ids::{InfoHashes, PeerId, SwarmHash};
@@ -60,15 +61,8 @@ pub enum Input<'a> {
     Answered(AnnounceKey, IpAddr, &'a [u8]),
     /// There is no answer, for this reason.
     Failed(AnnounceKey, &'a str),
-    /// What we have by now; announced when next we do, and at once when nothing is left.
-    Progress {
-        /// Bytes given.
-        uploaded: u64,
-        /// Bytes taken.
-        downloaded: u64,
-        /// Bytes lacking; `None` if unknown.
-        left: Option<u64>,
-    },
+    /// What we have by now.
+    Progress(Progress),
     /// We leave: say so to every tracker that knows us. Nothing is to be told to it any more.
     Stopped,
     /// [`HttpClient::poll_timeout`] has come.
@@ -94,9 +88,7 @@ pub struct HttpClient {
     /// BEP 3 calls it the key: how a tracker knows us under another address.
     key: u32,
     links: Vec<Link>,
-    uploaded: u64,
-    downloaded: u64,
-    left: Option<u64>,
+    progress: Progress,
     next_key: u32,
     is_stopped: bool,
     outputs: VecDeque<Output>,
@@ -116,9 +108,10 @@ impl HttpClient {
             key: rng.next_u64() as u32,
             links: links.collect(),
             rng,
-            uploaded: 0,
-            downloaded: 0,
-            left: config.left,
+            progress: Progress {
+                left: config.left,
+                ..Progress::default()
+            },
             config,
             next_key: 0,
             is_stopped: false,
@@ -136,14 +129,9 @@ impl HttpClient {
         match input {
             Input::Answered(key, from, body) => self.answered(now, key, from, body),
             Input::Failed(key, reason) => self.failed(now, key, reason),
-            Input::Progress {
-                uploaded,
-                downloaded,
-                left,
-            } => {
-                let is_completed = left == Some(0) && self.left != Some(0);
-                (self.uploaded, self.downloaded, self.left) = (uploaded, downloaded, left);
-                if is_completed {
+            Input::Progress(progress) => {
+                let before = core::mem::replace(&mut self.progress, progress);
+                if progress.completes(before) {
                     self.links.iter_mut().for_each(|link| link.completed(now));
                 }
             }
@@ -184,9 +172,7 @@ impl HttpClient {
             swarm: link.swarm,
             peer_id: self.config.peer_id,
             port: self.config.port,
-            uploaded: self.uploaded,
-            downloaded: self.downloaded,
-            left: self.left,
+            progress: self.progress,
             key: self.key,
             event,
             wanted: if is_wanting { WANTED } else { 0 },
@@ -229,7 +215,7 @@ impl HttpClient {
         }
         // Many a tracker names us too.
         let is_alone = answer.peers.is_empty() || answer.complete + answer.incomplete == 1;
-        let is_hungry = self.left != Some(0) && is_alone;
+        let is_hungry = self.progress.left != Some(0) && is_alone;
         if self.links[at].answered(now, &answer, is_hungry, &mut self.rng) {
             let url = url.clone();
             self.tell(Event::Connected { url });

@@ -4,6 +4,7 @@ use alloc::string::String;
 use core::fmt::Write;
 
 use crate::ids::{PeerId, SwarmHash};
+use crate::tracker::Progress;
 use crate::tracker::message::AnnounceEvent;
 
 /// What a magnet's owner says it lacks: something, it does not know how much.
@@ -16,9 +17,7 @@ pub(super) struct Query<'a> {
     pub(super) swarm: SwarmHash,
     pub(super) peer_id: PeerId,
     pub(super) port: u16,
-    pub(super) uploaded: u64,
-    pub(super) downloaded: u64,
-    pub(super) left: Option<u64>,
+    pub(super) progress: Progress,
     pub(super) key: u32,
     pub(super) event: Option<AnnounceEvent>,
     pub(super) wanted: usize,
@@ -37,8 +36,12 @@ impl Query<'_> {
         escape(&mut url, &self.swarm.0);
         url.push_str("&peer_id=");
         escape(&mut url, &self.peer_id.0);
-        let (port, uploaded, downloaded) = (self.port, self.uploaded, self.downloaded);
-        let (left, key) = (self.left.unwrap_or(UNKNOWN_LEFT), self.key);
+        let Progress {
+            uploaded,
+            downloaded,
+            left,
+        } = self.progress;
+        let (port, left, key) = (self.port, left.unwrap_or(UNKNOWN_LEFT), self.key);
         // Nobody listens at a port 0, and some trackers refuse it; discard is as good.
         let port = port.max(1);
         let _ = write!(
@@ -84,9 +87,11 @@ mod tests {
             swarm: SwarmHash(*b"\x12\x34aZ~ &=?\xff__________"),
             peer_id: PeerId(*b"-HW0100-abcdefghijkl"),
             port: 6881,
-            uploaded: 1,
-            downloaded: 2,
-            left: None,
+            progress: Progress {
+                uploaded: 1,
+                downloaded: 2,
+                left: None,
+            },
             key: 0xa,
             event: Some(AnnounceEvent::Started),
             wanted: 50,

@@ -47,11 +47,11 @@ fn heard(client: &mut HttpClient) -> Vec<String> {
 }
 
 fn progress(client: &mut HttpClient, now: Instant, left: u64) {
-    let progress = Input::Progress {
+    let progress = Input::Progress(Progress {
         uploaded: 5,
         downloaded: 6,
         left: Some(left),
-    };
+    });
     client.handle_input(now, progress);
 }
 
