@@ -4,6 +4,7 @@ mod support;
 
 use std::fs;
 use std::io::Read;
+use std::process::ChildStdout;
 
 use support::getting::{Getter, Seeder};
 use support::{Folder, assert_refused, bytes, headwater, stderr};
@@ -102,14 +103,20 @@ fn a_stream_stays_in_its_window_and_touches_no_disk() {
     );
 }
 
+/// A stream under way, of which the first bytes are read.
+fn half_read(folder: &Folder, seeder: &Seeder) -> (Getter, ChildStdout) {
+    let mut getter = Getter::start(folder, &["-o", "-", "--quiet", seeder.says("magnet")]);
+    let mut out = getter.child.stdout.take().expect("its output");
+    out.read_exact(&mut [0; 1000]).expect("the first bytes");
+    (getter, out)
+}
+
 #[test]
 fn a_reader_that_goes_away_ends_it() {
     let folder = Folder::new();
     folder.file("film.mp4", 4_000_000);
     let seeder = Seeder::start(&folder, &["film.mp4"]);
-    let mut getter = Getter::start(&folder, &["-o", "-", "--quiet", seeder.says("magnet")]);
-    let mut out = getter.child.stdout.take().expect("its output");
-    out.read_exact(&mut [0; 1000]).expect("the first bytes");
+    let (mut getter, out) = half_read(&folder, &seeder);
     drop(out);
     assert_eq!(getter.ends().code(), Some(141));
 }
@@ -119,9 +126,7 @@ fn an_interrupted_get_says_so() {
     let folder = Folder::new();
     folder.file("film.mp4", 4_000_000);
     let seeder = Seeder::start(&folder, &["film.mp4"]);
-    let mut getter = Getter::start(&folder, &["-o", "-", "--quiet", seeder.says("magnet")]);
-    let mut out = getter.child.stdout.take().expect("its output");
-    out.read_exact(&mut [0; 1000]).expect("the first bytes");
+    let (mut getter, _out) = half_read(&folder, &seeder);
     getter.interrupt();
     assert_eq!(getter.ends().code(), Some(130));
 }

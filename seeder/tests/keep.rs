@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use headwater_core::rng::Rng;
 use serde_json::Value;
-use support::getting::{Getter, Seeder};
+use support::getting::{Getter, Seeder, create};
 use support::{Folder, PATIENCE, assert_refused, bytes, headwater, request, stderr, text};
 
 const PIECE: usize = 64 * 1024;
@@ -180,15 +180,7 @@ fn killed_again_and_again_it_never_claims_what_is_not_there() {
 fn what_is_there_already_is_looked_at_and_not_fetched() {
     let folder = Folder::new();
     let path = folder.file("film.mp4", 3_000_000);
-    let made = [
-        "create",
-        "film.mp4",
-        "-o",
-        "film.torrent",
-        "--piece-length",
-        "64KiB",
-    ];
-    assert!(headwater(&folder, &made).status.success());
+    create(&folder, "film.mp4", "film.torrent");
     // Nobody has it, and nobody is needed.
     let nobody = ["--tracker", "ws://127.0.0.1:9/announce", "film.torrent"];
     get(&folder, &nobody);
@@ -238,15 +230,7 @@ fn somebody_elses_file_is_left_alone() {
 fn with_seed_it_gives_on_what_it_got() {
     let folder = Folder::new();
     folder.file("seeded/film.mp4", 3_000_000);
-    let made = [
-        "create",
-        "seeded/film.mp4",
-        "-o",
-        "film.torrent",
-        "--piece-length",
-        "64KiB",
-    ];
-    assert!(headwater(&folder, &made).status.success());
+    create(&folder, "seeded/film.mp4", "film.torrent");
     let seeder = Seeder::start(&folder, &["seeded/film.mp4", "--torrent", "film.torrent"]);
     let tcp = a_free_port();
     let args = ["--json", "--seed", "--tcp", &tcp, seeder.says("magnet")];
@@ -352,15 +336,7 @@ fn a_seeder_that_dies_again_and_again_stops_no_download() {
     const LENGTH: usize = 30_000_000;
     let folder = Folder::new();
     folder.file("seeded/film.mp4", LENGTH);
-    let made = [
-        "create",
-        "seeded/film.mp4",
-        "-o",
-        "film.torrent",
-        "--piece-length",
-        "64KiB",
-    ];
-    assert!(headwater(&folder, &made).status.success());
+    create(&folder, "seeded/film.mp4", "film.torrent");
     let (http, tcp) = (a_free_port(), a_free_port());
     let film = text(&folder.path("seeded/film.mp4")).to_owned();
     let seed = || {

@@ -17,65 +17,8 @@ use headwater_core::metainfo::Magnet;
 use headwater_core::swarm::{self, Swarm};
 use headwater_core::tracker::client::{Client, ClientConfig};
 use serde_json::Value;
+use support::getting::{Seeder, command};
 use support::{Folder, PATIENCE, assert_refused, bytes, headwater, request};
-
-/// The command, seeding.
-struct Seeder {
-    child: Child,
-    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
-    ready: Value,
-}
-
-impl Seeder {
-    fn start(folder: &Folder, args: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_headwater"))
-            .args(["seed", "--json", "--listen", "127.0.0.1:0"])
-            .args(args)
-            .current_dir(&folder.0)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the command runs");
-        let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
-        let ready = lines.next().expect("a line").expect("UTF-8");
-        Self {
-            child,
-            lines,
-            ready: serde_json::from_str(&ready).expect("JSON"),
-        }
-    }
-
-    fn says(&self, key: &str) -> &str {
-        self.ready[key].as_str().expect("text")
-    }
-
-    /// The first line of figures of which `test` holds.
-    fn figures(&mut self, test: impl Fn(&Value) -> bool) -> Value {
-        let lines = self.lines.by_ref().take(PATIENCE.as_secs() as usize);
-        let mut figures =
-            lines.map(|line| serde_json::from_str(&line.expect("UTF-8")).expect("JSON"));
-        figures.find(|line| test(line)).expect("such a line")
-    }
-
-    /// Waits until it complains of something with these words in it; what else it says goes to our own log.
-    fn complains(&mut self, words: &str) {
-        let log = BufReader::new(self.child.stderr.take().expect("its log"));
-        let mut lines = log.lines().map(|line| line.expect("UTF-8"));
-        assert!(
-            lines.any(|line| line.contains(words)),
-            "it ended without a word of {words:?}"
-        );
-        std::thread::spawn(move || lines.for_each(|line| eprintln!("{line}")));
-    }
-
-    fn interrupt(&mut self) -> std::process::ExitStatus {
-        let kill = Command::new("kill")
-            .args(["-INT", &self.child.id().to_string()])
-            .status();
-        assert!(kill.expect("kill").success());
-        self.child.wait().expect("its end")
-    }
-}
 
 /// `headwater track` at this address.
 struct TrackerAlone(Child);
@@ -102,13 +45,6 @@ impl Drop for TrackerAlone {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
-    }
-}
-
-impl Drop for Seeder {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -178,7 +114,7 @@ fn a_viewer_gets_the_film_by_its_magnet_link_in_each_version() {
     for version in [&[][..], &["--v1"], &["--v2"]] {
         let folder = Folder::new();
         folder.file("film.mp4", 3_000_001);
-        let mut seeder = Seeder::start(&folder, &[&["film.mp4"][..], version].concat());
+        let seeder = Seeder::start(&folder, &[&["film.mp4"][..], version].concat());
         let seen = view(seeder.says("magnet"), 0, 0..3_000_001);
         assert!(
             seen == bytes(3_000_001),
@@ -196,7 +132,7 @@ fn ordinary_connections_to_one_port_choose_among_torrents_of_each_version() {
         let folder = Folder::new();
         folder.file("a.mp4", 3_000_001);
         folder.file("b.mp4", 70_000);
-        let mut seeder = Seeder::start(&folder, &[&["a.mp4", "b.mp4"][..], version].concat());
+        let seeder = Seeder::start(&folder, &[&["a.mp4", "b.mp4"][..], version].concat());
         let port = seeder.says("tcp").parse().expect("an address");
         for (number, length) in [(0, 3_000_001), (1, 70_000)] {
             let magnet = seeder.ready["torrents"][number]["magnet"].clone();
@@ -411,8 +347,32 @@ fn a_file_that_goes_is_withdrawn_and_the_others_stay() {
     let folder = Folder::new();
     folder.file("set/a.mp4", 100_000);
     folder.file("set/b.mp4", 120_000);
-    let mut seeder = Seeder::start(&folder, &["set"]);
+    let seeder = Seeder::start(&folder, &["set"]);
     fs::remove_file(folder.path("set/a.mp4")).expect("remove");
     seeder.complains("a.mp4 has changed or gone");
     assert!(view(seeder.says("magnet"), 1, 0..120_000) == bytes(120_000));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn systemd_is_told_when_all_is_ready_and_when_it_ends() {
+    use std::os::unix::net::UnixDatagram;
+    let folder = Folder::new();
+    folder.file("film.mp4", 50_000);
+    let socket = UnixDatagram::bind(folder.path("notify")).expect("a socket");
+    socket.set_read_timeout(Some(PATIENCE)).expect("timeout");
+    let mut seed = command(&folder, &["seed", "--json", "--listen", "127.0.0.1:0"]);
+    seed.arg("film.mp4");
+    seed.env("NOTIFY_SOCKET", folder.path("notify"));
+    let mut seeder = Seeder::of(seed);
+    let hears = || {
+        let mut words = [0; 64];
+        let length = socket.recv(&mut words).expect("a word, in time");
+        String::from_utf8_lossy(&words[..length]).into_owned()
+    };
+    assert_eq!(hears(), "READY=1");
+    // Whoever hears that may stop it at once.
+    seeder.signal("TERM");
+    assert_eq!(hears(), "STOPPING=1");
+    assert!(seeder.child.wait().expect("its end").success());
 }

@@ -15,10 +15,11 @@ use headwater_core::swarm::{self, Swarm};
 use headwater_core::tracker::client::{Client, ClientConfig};
 use tokio::runtime::Builder;
 
-use super::seed::{bind_tcp, bind_webrtc, http_client, luck, peer_id, runtime, stopped};
+use super::seed::{bind_tcp, bind_webrtc, http_client, luck, peer_id, runtime};
 use crate::config::{self, Get, To, is_http, is_websocket, webrtc_for};
 use crate::engine::{Engine, Handle, Torrent, key_space, since};
 use crate::error::{Error, Result};
+use crate::signals::Stop;
 use given::Lead;
 use pipe::Pipe;
 use serving::Server;
@@ -55,6 +56,7 @@ pub fn run(get: &Get) -> Result<()> {
 
 async fn join(get: &Get, server: Option<&mut Server>) -> Result<()> {
     let lead = Lead::find(&get.given).await?;
+    let mut stop = Stop::catch()?;
     let teller = Teller::new(get, &lead.name());
     let peers = peers(get, &lead);
     let trackers = trackers(get, &lead, peers.is_empty())?;
@@ -87,7 +89,7 @@ async fn join(get: &Get, server: Option<&mut Server>) -> Result<()> {
             done = work(get, server, &handle, &teller) => done,
             told = teller.follow(&handle) => told,
             // Serving and seeding have no other end than this.
-            () = stopped() => match get.to {
+            () = stop.told() => match get.to {
                 To::Players => Ok(()),
                 To::Disk(_) if teller.is_done() => Ok(()),
                 To::Disk(_) | To::Stdout => Err(Error::Interrupted),

@@ -22,7 +22,9 @@ use crate::engine::{Engine, Torrent, key_space, since};
 use crate::error::{Error, Result};
 use crate::http::{self, Content, Published, Site, torrent_path};
 use crate::making::{self, Made};
+use crate::notify;
 use crate::report::{Links, Ready, Reporter};
+use crate::signals::Stop;
 use crate::tcp::{Tcp, TcpConfig};
 use crate::torrent_file;
 use crate::tracker;
@@ -74,7 +76,10 @@ pub fn run(seed: &Seed) -> Result<()> {
     }
 
     let mut reporter = Reporter::new(seed.json, seed.quiet);
+    // Whoever hears that we are ready may tell us to stop in the same breath.
+    let mut stop = main.block_on(async { Stop::catch() })?;
     reporter.ready(&ready);
+    notify::ready();
     let local_tracker = seed
         .own_tracker
         .then(|| (tracker_of(&site), tracker_of(&site_of(bound))));
@@ -99,7 +104,11 @@ pub fn run(seed: &Seed) -> Result<()> {
                 engine.heard_of(torrent, *peer);
             }
         }
-        engine.run(stopped(), |tick| reporter.tick(tick)).await;
+        let stopped = async {
+            stop.told().await;
+            notify::stopping();
+        };
+        engine.run(stopped, |tick| reporter.tick(tick)).await;
         Ok::<(), Error>(())
     })?;
     reporter.finish();
@@ -332,20 +341,4 @@ pub(super) fn peer_id(luck: &mut Rng) -> PeerId {
         *letter = LETTERS[luck.below(LETTERS.len() as u32) as usize];
     }
     PeerId(id)
-}
-
-/// Until Ctrl-C, or whatever else ends a well-behaved process.
-pub(super) async fn stopped() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminated.recv() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
 }

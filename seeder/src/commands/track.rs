@@ -6,11 +6,12 @@ use headwater_core::tracker::server::ServerConfig;
 use serde_json::json;
 use tokio::runtime::Builder;
 
-use super::seed::{luck, runtime, stopped};
+use super::seed::{luck, runtime};
 use crate::config::{Track, site_of, tracker_of};
 use crate::error::{Error, Result};
 use crate::http;
 use crate::report::{print_json, print_line};
+use crate::signals::Stop;
 use crate::tracker::{TrackerConfig, TrackerHandle};
 
 /// Does it, until it is told to stop.
@@ -23,6 +24,7 @@ pub fn run(track: &Track) -> Result<()> {
     let bound = listener.local_addr().map_err(failed)?;
     let mut config = track.tracker.clone();
     config.server.seed = luck()?.next_u64();
+    let mut stop = runtime.block_on(async { Stop::catch() })?;
     let is_secure = config.tls.is_some();
     let handle =
         TrackerHandle::listen(config, listener).map_err(|e| Error::Other(e.to_string()))?;
@@ -38,7 +40,7 @@ pub fn run(track: &Track) -> Result<()> {
             "Tracking at  {url}\n  over TCP   {site}/announce\n\nUntil stopped (Ctrl-C)."
         ));
     }
-    runtime.block_on(stopped());
+    runtime.block_on(stop.told());
     handle.drain(track.drain);
     Ok(())
 }

@@ -37,7 +37,7 @@ use announces::HttpTrackers;
 use keeping::Keepers;
 use readers::{Command, Readers};
 pub use readers::{Handle, Reader};
-use tcp::Calls;
+use tcp::{Calls, is_tcp};
 
 /// How long peers may take to hear that we go.
 const FAREWELL: std::time::Duration = std::time::Duration::from_millis(300);
@@ -111,6 +111,15 @@ pub fn key_space(torrent: TorrentNumber) -> u32 {
 
 fn torrent_of(peer: PeerKey) -> TorrentNumber {
     ((peer.0 >> 32) as usize).saturating_sub(1)
+}
+
+/// What a connection is called in the log.
+fn name_of(peer: PeerKey) -> String {
+    let number = peer.0 & u64::from(u32::MAX);
+    match is_tcp(peer) {
+        true => format!("tcp-{}", number ^ tcp::TCP_BIT),
+        false => format!("webrtc-{number}"),
+    }
 }
 
 /// A tokio clock's now, as the core counts: from the engine's start.
@@ -238,34 +247,12 @@ impl Engine {
     fn on_endpoint(&mut self, now: Instant, event: EndpointEvent) {
         match event {
             EndpointEvent::Opened(peer) => {
-                let Some(torrent) = self.torrents.get_mut(torrent_of(peer)) else {
-                    return;
-                };
-                self.open.insert(peer);
                 let dialled = self.dialled.contains(&peer);
-                let name = format!("webrtc-{}", peer.0 & u64::from(u32::MAX));
-                torrent
-                    .tracker
-                    .handle_input(now, client::Input::Opened(peer));
-                let opened = swarm::Input::Opened {
-                    peer,
-                    transport: Transport::WebRtc,
-                    dialled,
-                    name,
-                };
-                torrent.swarm.handle_input(now, opened);
-                if dialled && !torrent.tracker.is_headwater(peer) {
-                    torrent.swarm.handle_input(now, swarm::Input::Awaited(peer));
-                }
-                self.grant(now, peer);
+                self.stands(now, peer, Transport::WebRtc, dialled);
             }
             EndpointEvent::Received(peer, bytes) => {
                 self.received.webrtc += bytes.len() as u64;
-                if let Some(torrent) = self.torrents.get_mut(torrent_of(peer)) {
-                    torrent
-                        .swarm
-                        .handle_input(now, swarm::Input::Received(peer, &bytes));
-                }
+                self.take_in(now, peer, &bytes);
             }
             // The number may be older than what was sent meanwhile; the endpoint knows the true one.
             EndpointEvent::Writable(peer, _) => self.grant(now, peer),
@@ -273,6 +260,38 @@ impl Engine {
                 debug!(peer = peer.0, reason, "connection over");
                 self.forget(now, peer, &reason);
             }
+        }
+    }
+
+    /// A connection is there: its swarm is told, and what brought it about.
+    fn stands(&mut self, now: Instant, peer: PeerKey, transport: Transport, dialled: bool) {
+        let Some(torrent) = self.torrents.get_mut(torrent_of(peer)) else {
+            return;
+        };
+        self.open.insert(peer);
+        let opened = swarm::Input::Opened {
+            peer,
+            transport,
+            dialled,
+            name: name_of(peer),
+        };
+        torrent.swarm.handle_input(now, opened);
+        if transport == Transport::WebRtc {
+            torrent
+                .tracker
+                .handle_input(now, client::Input::Opened(peer));
+            if dialled && !torrent.tracker.is_headwater(peer) {
+                torrent.swarm.handle_input(now, swarm::Input::Awaited(peer));
+            }
+        }
+        self.grant(now, peer);
+    }
+
+    fn take_in(&mut self, now: Instant, peer: PeerKey, bytes: &[u8]) {
+        if let Some(torrent) = self.torrents.get_mut(torrent_of(peer)) {
+            torrent
+                .swarm
+                .handle_input(now, swarm::Input::Received(peer, bytes));
         }
     }
 

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 
 use headwater_core::ids::PeerKey;
 use headwater_core::peer::{Fault, Transport};
-use headwater_core::swarm;
 use headwater_core::time::Instant;
 
 use super::{Engine, key_space, torrent_of};
@@ -19,7 +18,7 @@ const READS: usize = 4;
 
 /// The bit of a peer key that says what carries the connection. Tracker clients count theirs
 /// from zero and do not get there.
-const TCP_BIT: u64 = 1 << 31;
+pub(super) const TCP_BIT: u64 = 1 << 31;
 
 /// Whether this peer's connection is TCP.
 pub(super) const fn is_tcp(peer: PeerKey) -> bool {
@@ -120,7 +119,7 @@ impl Engine {
                     self.call_over(now, peer, None);
                     self.forget(now, peer, &reason);
                 }
-                TcpEvent::Opened(peer) => self.stands(now, peer, true),
+                TcpEvent::Opened(peer) => self.stands(now, peer, Transport::Tcp, true),
                 TcpEvent::Readable(peer) => self.read(now, peer),
                 TcpEvent::Writable(peer) => self.grant(now, peer),
             }
@@ -150,23 +149,8 @@ impl Engine {
         let key = calls.key(torrent);
         let greeting = arrival.greeting;
         calls.tcp.admit(key, arrival);
-        self.stands(now, key, false);
-        self.take_in(now, key, &greeting);
-    }
-
-    fn stands(&mut self, now: Instant, peer: PeerKey, dialled: bool) {
-        let Some(torrent) = self.torrents.get_mut(torrent_of(peer)) else {
-            return;
-        };
-        self.open.insert(peer);
-        let opened = swarm::Input::Opened {
-            peer,
-            transport: Transport::Tcp,
-            dialled,
-            name: format!("tcp-{}", peer.0 & (TCP_BIT - 1)),
-        };
-        torrent.swarm.handle_input(now, opened);
-        self.grant(now, peer);
+        self.stands(now, key, Transport::Tcp, false);
+        self.take_in_tcp(now, key, &greeting);
     }
 
     fn read(&mut self, now: Instant, peer: PeerKey) {
@@ -187,23 +171,18 @@ impl Engine {
             if read == 0 {
                 break;
             }
-            self.take_in(now, peer, &buffer[..read]);
+            self.take_in_tcp(now, peer, &buffer[..read]);
         }
         if let Some(calls) = &mut self.calls {
             calls.buffer = buffer;
         }
     }
 
-    fn take_in(&mut self, now: Instant, peer: PeerKey, bytes: &[u8]) {
+    fn take_in_tcp(&mut self, now: Instant, peer: PeerKey, bytes: &[u8]) {
         self.received.tcp += bytes.len() as u64;
-        let torrent = torrent_of(peer);
-        if let Some(torrent) = self.torrents.get_mut(torrent) {
-            torrent
-                .swarm
-                .handle_input(now, swarm::Input::Received(peer, bytes));
-        }
+        self.take_in(now, peer, bytes);
         // What was asked may free what is to be asked next.
-        self.drain_swarm(now, torrent);
+        self.drain_swarm(now, torrent_of(peer));
     }
 
     /// A connection is over: whether its address is worth another call.

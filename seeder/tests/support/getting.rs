@@ -3,16 +3,27 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
 use serde_json::Value;
 
-use super::{Folder, PATIENCE};
+use super::{Folder, PATIENCE, headwater};
+
+/// Makes the torrent of a file in the folder, with pieces of 64 KiB.
+pub fn create(folder: &Folder, file: &str, torrent: &str) {
+    let args = ["create", file, "-o", torrent, "--piece-length", "64KiB"];
+    assert!(headwater(folder, &args).status.success());
+}
 
 /// `headwater seed`.
 pub struct Seeder {
     pub child: Child,
     pub ready: Value,
+    /// What it prints after that.
+    lines: Receiver<String>,
+    /// What it complains of.
+    log: Receiver<String>,
 }
 
 impl Seeder {
@@ -21,21 +32,65 @@ impl Seeder {
     }
 
     pub fn start_at(folder: &Folder, listen: &str, args: &[&str]) -> Self {
-        let mut child = command(folder, &["seed", "--json", "--listen", listen])
-            .args(args)
+        let mut command = command(folder, &["seed", "--json", "--listen", listen]);
+        command.args(args);
+        Self::of(command)
+    }
+
+    /// The command, once it is ready.
+    pub fn of(mut command: Command) -> Self {
+        let child = command
             .stdout(Stdio::piped())
-            .spawn()
-            .expect("the command runs");
-        let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
-        let ready = lines.next().expect("a line").expect("UTF-8");
-        // It goes on to say how it goes, and must not wait for us.
-        std::thread::spawn(move || lines.for_each(drop));
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut child = child.expect("the command runs");
+        let lines = lines_of(child.stdout.take().expect("its output"), |_| {});
+        let log = lines_of(child.stderr.take().expect("its log"), |line| {
+            eprintln!("{line}");
+        });
+        let ready = lines.recv().expect("a line");
         let ready = serde_json::from_str(&ready).expect("JSON");
-        Self { child, ready }
+        Self {
+            child,
+            ready,
+            lines,
+            log,
+        }
     }
 
     pub fn says(&self, key: &str) -> &str {
         self.ready[key].as_str().expect("text")
+    }
+
+    /// The first line of figures of which `test` holds.
+    pub fn figures(&self, test: impl Fn(&Value) -> bool) -> Value {
+        let since = Instant::now();
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE).expect("figures");
+            let figures = serde_json::from_str(&line).expect("JSON");
+            if test(&figures) {
+                return figures;
+            }
+            assert!(since.elapsed() < PATIENCE, "never such figures: {figures}");
+        }
+    }
+
+    /// Waits until it complains of something with these words in it.
+    pub fn complains(&self, words: &str) {
+        let complains = || self.log.recv_timeout(PATIENCE).ok();
+        let said = std::iter::from_fn(complains).any(|line| line.contains(words));
+        assert!(said, "not a word of {words:?}");
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        signal(&self.child, name);
+    }
+
+    /// Has it end, as Ctrl-C does.
+    pub fn interrupt(&mut self) -> ExitStatus {
+        self.signal("INT");
+        self.child.wait().expect("its end")
     }
 }
 
@@ -91,10 +146,7 @@ impl Getter {
     }
 
     pub fn interrupt(&self) {
-        let kill = Command::new("kill")
-            .args(["-INT", &self.child.id().to_string()])
-            .status();
-        assert!(kill.expect("kill").success());
+        signal(&self.child, "INT");
     }
 
     pub fn has_ended(&mut self) -> bool {
@@ -121,7 +173,27 @@ impl Drop for Getter {
     }
 }
 
-fn command(folder: &Folder, args: &[&str]) -> Command {
+/// Lines as they come. Whoever prints them must not wait for us.
+fn lines_of(from: impl std::io::Read + Send + 'static, seen: fn(&str)) -> Receiver<String> {
+    let (tell, told) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            seen(&line);
+            // The test may be over.
+            let _ = tell.send(line);
+        }
+    });
+    told
+}
+
+fn signal(child: &Child, name: &str) {
+    let kill = Command::new("kill")
+        .args([&format!("-{name}"), &child.id().to_string()])
+        .status();
+    assert!(kill.expect("kill").success());
+}
+
+pub fn command(folder: &Folder, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
     command
         .args(args)

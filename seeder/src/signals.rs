@@ -1,0 +1,45 @@
+//! What the system tells a process while it runs: to stop, and to look again.
+//!
+//! A signal counts from the moment it is caught here; one that comes before does what the system does
+//! with it, and that is the end.
+
+use crate::error::{Error, Result};
+#[cfg(unix)]
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Ctrl-C, or whatever else ends a well-behaved process.
+#[derive(Debug)]
+pub struct Stop {
+    #[cfg(unix)]
+    interrupted: Signal,
+    #[cfg(unix)]
+    terminated: Signal,
+}
+
+impl Stop {
+    /// Catches them from now on; to be called within a runtime.
+    pub fn catch() -> Result<Self> {
+        Ok(Self {
+            #[cfg(unix)]
+            interrupted: caught(SignalKind::interrupt())?,
+            #[cfg(unix)]
+            terminated: caught(SignalKind::terminate())?,
+        })
+    }
+
+    /// Until one has come.
+    pub async fn told(&mut self) {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = self.interrupted.recv() => {}
+            _ = self.terminated.recv() => {}
+        }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}
+
+#[cfg(unix)]
+fn caught(kind: SignalKind) -> Result<Signal> {
+    signal(kind).map_err(|e| Error::Other(format!("cannot listen to signals: {e}")))
+}
