@@ -14,8 +14,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tracing::debug;
 
+use super::mail::Mail;
 use super::web::{self, Answer, Fields, Page};
-use super::worker::Mail;
 use super::{Shared, TrackerHandle};
 
 /// `/announce`, `/scrape`, `/stats`, `/metrics` and `/healthz`. Wants [`ConnectInfo`] in the

@@ -7,7 +7,10 @@
 mod config;
 mod embedded;
 mod frame;
+mod mail;
 mod metrics;
+mod plain;
+mod slots;
 mod socket;
 mod tls;
 mod web;
@@ -28,8 +31,10 @@ use headwater_core::tracker::message::Counts;
 use headwater_core::tracker::server::{
     Input, Output, PlainAnnounce, PlainResponse, Stats, Tracker,
 };
+use mail::{Mail, Mailbox};
+use slots::MAX_THREADS;
 use tls::Tls;
-use worker::{MAX_THREADS, Mail, Mailbox, Unbound};
+use worker::Unbound;
 
 /// Sockets over the limit that are told so; more are closed without a word.
 const TOLD: usize = 64;

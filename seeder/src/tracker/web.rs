@@ -1,22 +1,14 @@
-//! What the tracker answers over HTTP: announces and scrapes of peers over TCP (BEP 3, 7, 23, 48),
-//! its health and its counters, and the way to a WebSocket.
+//! What the tracker answers over HTTP: the announces of peers over TCP ([`super::plain`]), its
+//! health and its counters, and the way to a WebSocket.
 //!
 //! Words in, words out; who reads requests off a socket is [`super::socket`], or hyper.
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use headwater_core::ids::{PeerId, SwarmHash};
-use headwater_core::tracker::message::{AnnounceEvent, Counts, MAX_SCRAPED};
-use headwater_core::tracker::server::{PlainAnnounce, PlainResponse};
 use sha1::{Digest as _, Sha1};
 
-use super::{Shared, metrics};
+use super::{Shared, metrics, plain};
 use crate::http::is_local_host;
-
-/// Addresses a client gets that does not say how many it wants.
-const WANTED: usize = 50;
 
 /// RFC 6455, 1.3.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -165,9 +157,9 @@ fn respond(shared: &Shared, request: &Request<'_>, client: IpAddr) -> Result<Ans
         },
         // Some clients put the WebSocket at the root.
         "/" if !is_upgrade(request.fields) => Page::words(200, WORDS),
-        "/scrape" => Page::text(200, scrape(shared, query)),
+        "/scrape" => Page::text(200, plain::scrape(shared, query)),
         "/announce" if query.contains("info_hash=") => {
-            Page::text(200, announce(shared, query, client))
+            Page::text(200, plain::announce(shared, query, client))
         }
         "/announce" | "/" => return upgrade(shared, request.fields),
         _ => Page::words(404, "nothing here; the tracker is at /announce\n"),
@@ -236,167 +228,6 @@ fn base64(bytes: &[u8]) -> String {
     text
 }
 
-fn announce(shared: &Shared, query: &str, client: IpAddr) -> Vec<u8> {
-    let outcome = Asked::read(query, client).and_then(|asked| {
-        let response = shared.announce_plain(&asked.announce)?;
-        Ok(encode(&asked, &response))
-    });
-    outcome.unwrap_or_else(failure)
-}
-
-fn failure(reason: &str) -> Vec<u8> {
-    format!("d14:failure reason{}:{reason}e", reason.len()).into_bytes()
-}
-
-/// An announce, and how its answer shall look.
-struct Asked {
-    announce: PlainAnnounce,
-    is_compact: bool,
-    is_with_ids: bool,
-}
-
-impl Asked {
-    fn read(query: &str, client: IpAddr) -> Result<Self, &'static str> {
-        let (mut info_hash, mut peer_id, mut port) = (None, None, None);
-        let (mut event, mut left, mut wanted) = (None, None, None);
-        let (mut is_compact, mut is_with_ids) = (true, true);
-        for (name, value) in fields_of(query) {
-            let number = || std::str::from_utf8(&value).ok()?.parse::<u64>().ok();
-            match name {
-                "info_hash" => info_hash = <[u8; 20]>::try_from(&*value).ok(),
-                "peer_id" => peer_id = <[u8; 20]>::try_from(&*value).ok(),
-                "port" => port = number().and_then(|port| u16::try_from(port).ok()),
-                "left" => left = number(),
-                "numwant" => wanted = number(),
-                "compact" => is_compact = *value != *b"0",
-                "no_peer_id" => is_with_ids = *value != *b"1",
-                "event" => {
-                    event = match &*value {
-                        b"completed" => Some(AnnounceEvent::Completed),
-                        b"started" => Some(AnnounceEvent::Started),
-                        b"stopped" => Some(AnnounceEvent::Stopped),
-                        _ => None,
-                    }
-                }
-                // `ip`, `ipv4`, `ipv6`: anyone's to write, so they are not believed.
-                _ => {}
-            }
-        }
-        let port = port
-            .filter(|port| *port > 0)
-            .ok_or("port must be 1 to 65535")?;
-        Ok(Self {
-            announce: PlainAnnounce {
-                info_hash: SwarmHash(info_hash.ok_or("info_hash must be 20 bytes")?),
-                peer_id: PeerId(peer_id.ok_or("peer_id must be 20 bytes")?),
-                address: SocketAddr::new(client, port),
-                event,
-                left,
-                wanted: wanted.map_or(WANTED, |wanted| wanted as usize),
-            },
-            is_compact,
-            is_with_ids,
-        })
-    }
-}
-
-/// A bencoded dictionary; its keys stand in order.
-fn encode(asked: &Asked, response: &PlainResponse) -> Vec<u8> {
-    let Counts {
-        complete,
-        incomplete,
-        ..
-    } = response.counts;
-    let seconds = response.interval.as_secs();
-    let mut out = format!(
-        "d8:completei{complete}e10:incompletei{incomplete}e8:intervali{seconds}e12:min intervali{}e",
-        seconds / 2
-    )
-    .into_bytes();
-    if !asked.is_compact {
-        out.extend_from_slice(b"5:peersl");
-        for (address, id) in &response.peers {
-            let ip = address.ip().to_string();
-            out.extend_from_slice(format!("d2:ip{}:{ip}", ip.len()).as_bytes());
-            if asked.is_with_ids {
-                out.extend_from_slice(b"7:peer id20:");
-                out.extend_from_slice(&id.0);
-            }
-            out.extend_from_slice(format!("4:porti{}ee", address.port()).as_bytes());
-        }
-        out.extend_from_slice(b"ee");
-        return out;
-    }
-    let (mut four, mut six) = (Vec::new(), Vec::new());
-    for (address, _) in &response.peers {
-        let (ip, list) = match address.ip() {
-            IpAddr::V4(ip) => (ip.octets().to_vec(), &mut four),
-            IpAddr::V6(ip) => (ip.octets().to_vec(), &mut six),
-        };
-        list.extend_from_slice(&ip);
-        list.extend_from_slice(&address.port().to_be_bytes());
-    }
-    for (name, list) in [("5:peers", four), ("6:peers6", six)] {
-        if name == "5:peers" || !list.is_empty() {
-            out.extend_from_slice(format!("{name}{}:", list.len()).as_bytes());
-            out.extend_from_slice(&list);
-        }
-    }
-    out.push(b'e');
-    out
-}
-
-fn scrape(shared: &Shared, query: &str) -> Vec<u8> {
-    let named = fields_of(query).filter(|(name, _)| *name == "info_hash");
-    let hashes: Option<Vec<SwarmHash>> = named
-        .map(|(_, value)| <[u8; 20]>::try_from(&*value).ok().map(SwarmHash))
-        .collect();
-    let Some(mut hashes) = hashes.filter(|hashes| !hashes.is_empty()) else {
-        return failure("name the info hashes, 20 bytes each");
-    };
-    hashes.truncate(MAX_SCRAPED);
-    hashes.sort_unstable();
-    hashes.dedup();
-    let mut out = b"d5:filesd".to_vec();
-    for (hash, counts) in hashes.iter().zip(shared.scrape(&hashes)) {
-        out.extend_from_slice(b"20:");
-        out.extend_from_slice(&hash.0);
-        let mut text = String::new();
-        let _ = write!(
-            text,
-            "d8:completei{}e10:downloadedi{}e10:incompletei{}ee",
-            counts.complete, counts.downloaded, counts.incomplete
-        );
-        out.extend_from_slice(text.as_bytes());
-    }
-    out.extend_from_slice(b"ee");
-    out
-}
-
-/// Names and values of a query, the values as bytes.
-fn fields_of(query: &str) -> impl Iterator<Item = (&str, Cow<'_, [u8]>)> {
-    query.split('&').map(|field| {
-        let (name, value) = field.split_once('=').unwrap_or((field, ""));
-        (name, unescaped(value.as_bytes()))
-    })
-}
-
-fn unescaped(text: &[u8]) -> Cow<'_, [u8]> {
-    if !text.contains(&b'%') {
-        return text.into();
-    }
-    let digit = |at: usize| char::from(*text.get(at)?).to_digit(16);
-    let (mut bytes, mut at) = (Vec::with_capacity(text.len()), 0);
-    while let Some(&byte) = text.get(at) {
-        let escaped = (byte == b'%')
-            .then(|| Some(digit(at + 1)? << 4 | digit(at + 2)?))
-            .flatten();
-        bytes.push(escaped.map_or(byte, |escaped| escaped as u8));
-        at += if escaped.is_some() { 3 } else { 1 };
-    }
-    bytes.into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -414,47 +245,5 @@ mod tests {
         for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v")] {
             assert_eq!(base64(bytes.as_bytes()), text);
         }
-    }
-
-    #[test]
-    fn queries_are_bytes() {
-        let fields: Vec<_> = fields_of("a=%00%fF+x&b&c=%2&d=1").collect();
-        let expected: [(&str, &[u8]); 4] =
-            [("a", b"\x00\xff+x"), ("b", b""), ("c", b"%2"), ("d", b"1")];
-        assert!(
-            fields
-                .iter()
-                .map(|(name, value)| (*name, &**value))
-                .eq(expected)
-        );
-    }
-
-    #[test]
-    fn what_an_announce_lacks_is_named() {
-        let ip: IpAddr = "192.0.2.1".parse().unwrap();
-        let (hash, id) = (
-            "info_hash=aaaaaaaaaaaaaaaaaaaa",
-            "peer_id=bbbbbbbbbbbbbbbbbbbb",
-        );
-        let reason = |query: &str| Asked::read(query, ip).err();
-        assert_eq!(reason(&format!("{hash}&{id}&port=1&left=5")), None);
-        assert_eq!(
-            reason(&format!("{hash}&{id}")),
-            Some("port must be 1 to 65535")
-        );
-        assert_eq!(
-            reason(&format!("{hash}&{id}&port=65536")),
-            Some("port must be 1 to 65535")
-        );
-        assert_eq!(
-            reason(&format!("{id}&port=1")),
-            Some("info_hash must be 20 bytes")
-        );
-        assert_eq!(
-            reason(&format!("{hash}&port=1")),
-            Some("peer_id must be 20 bytes")
-        );
-        let asked = Asked::read(&format!("{hash}&{id}&port=1&ip=203.0.113.9"), ip).unwrap();
-        assert_eq!(asked.announce.address.ip(), ip, "not the one it names");
     }
 }

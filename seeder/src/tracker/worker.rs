@@ -6,11 +6,11 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use headwater_core::tracker::message::Heard;
-use headwater_core::tracker::server::{ConnKey, Input, Output};
+use headwater_core::tracker::server::{Input, Output};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use tracing::{debug, warn};
@@ -18,6 +18,8 @@ use tracing::{debug, warn};
 use super::Shared;
 use super::config::TrackerConfig;
 use super::frame::{self, Kind};
+use super::mail::{Mail, Mailbox};
+use super::slots::{Slots, slot_of, thread_of};
 use super::socket::{Over, Said, Socket, State, Stream};
 use super::web::{self, Answer, Page};
 use crate::http::is_of_one_connection;
@@ -41,89 +43,6 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// How often the certificate's files are looked at.
 const RELOAD: Duration = Duration::from_secs(5);
 
-/// What others want of a thread.
-pub(super) enum Mail {
-    /// Serve a new connection.
-    Accepted(TcpStream, IpAddr),
-    /// Close a socket, for this reason.
-    Close(ConnKey, &'static str),
-    /// Close all, by then.
-    Drain(Instant),
-    /// Send a message.
-    Send(ConnKey, String),
-    /// End.
-    Stop,
-    /// Serve a connection on which this was said and read already, for so and so.
-    Upgraded(TcpStream, Vec<u8>, IpAddr),
-}
-
-/// Where it is left.
-pub(super) struct Mailbox {
-    mail: Mutex<Vec<Mail>>,
-    waker: Waker,
-}
-
-impl Mailbox {
-    pub(super) fn post(&self, mail: impl IntoIterator<Item = Mail>) {
-        let mut waiting = self.mail.lock().unwrap_or_else(PoisonError::into_inner);
-        let was_empty = waiting.is_empty();
-        waiting.extend(mail);
-        if was_empty && !waiting.is_empty() {
-            drop(waiting);
-            // A thread that cannot be woken looks by itself soon.
-            let _ = self.waker.wake();
-        }
-    }
-
-    fn take(&self) -> Vec<Mail> {
-        std::mem::take(&mut *self.mail.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// Sockets by number; a number is used again, a key never.
-#[derive(Default)]
-struct Sockets {
-    slots: Vec<Option<Box<Socket>>>,
-    free: Vec<usize>,
-    made: u64,
-}
-
-/// Bits of a key: the thread, the number of the socket, which of those that had the number.
-const SLOT_BITS: u32 = 24;
-const THREAD_BITS: u32 = 8;
-
-/// Most threads, for their keys to have room.
-pub(super) const MAX_THREADS: usize = 1 << THREAD_BITS;
-
-pub(super) const fn thread_of(key: ConnKey) -> usize {
-    (key.0 & (MAX_THREADS as u64 - 1)) as usize
-}
-
-const fn slot_of(key: ConnKey) -> usize {
-    (key.0 >> THREAD_BITS) as usize & ((1 << SLOT_BITS) - 1)
-}
-
-impl Sockets {
-    fn get(&mut self, slot: usize) -> Option<&mut Socket> {
-        self.slots.get_mut(slot)?.as_deref_mut()
-    }
-
-    fn named(&mut self, key: ConnKey) -> Option<&mut Socket> {
-        self.get(slot_of(key)).filter(|socket| socket.key == key)
-    }
-
-    /// Where the next one goes, and its key.
-    fn vacancy(&mut self, thread: usize) -> (usize, ConnKey) {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            self.slots.len() - 1
-        });
-        self.made += 1;
-        let key = self.made << (SLOT_BITS + THREAD_BITS) | (slot as u64) << THREAD_BITS;
-        (slot, ConnKey(key | thread as u64))
-    }
-}
-
 /// One thread's end.
 pub(super) struct Worker {
     number: usize,
@@ -132,7 +51,7 @@ pub(super) struct Worker {
     poll: Poll,
     listener: Option<TcpListener>,
     is_accepting: bool,
-    sockets: Sockets,
+    sockets: Slots,
     now: Instant,
     buffer: Vec<u8>,
     /// What the tracker wants done.
@@ -262,14 +181,14 @@ impl Worker {
             socket.opened(self.now, &config);
             self.shared.tell(Input::Connected(key), &mut self.outputs);
         }
-        self.sockets.slots[slot] = Some(socket);
+        self.sockets.fill(slot, socket);
         if !said.is_empty() {
             self.take(slot, &mut said.to_vec());
         }
     }
 
     fn abandon(&mut self, slot: usize) {
-        self.sockets.free.push(slot);
+        self.sockets.vacate(slot);
         self.shared.close_one();
     }
 
@@ -450,7 +369,7 @@ impl Worker {
         self.looked_over = self.now;
         self.is_accepting |= self.listener.is_some();
         let now = self.now;
-        for slot in 0..self.sockets.slots.len() {
+        for slot in 0..self.sockets.len() {
             match self
                 .sockets
                 .get(slot)
@@ -475,9 +394,9 @@ impl Worker {
 
     /// Close some of them, so that all are closed by then and their owners do not return at once.
     fn drain(&mut self, until: Instant) {
-        let open: Vec<usize> = (0..self.sockets.slots.len())
+        let open: Vec<usize> = (0..self.sockets.len())
             .filter(|slot| {
-                let socket = self.sockets.slots[*slot].as_deref();
+                let socket = self.sockets.get(*slot);
                 socket.is_some_and(|one| matches!(one.state, State::Head | State::Open))
             })
             .collect();
@@ -493,11 +412,10 @@ impl Worker {
     }
 
     fn remove(&mut self, slot: usize) {
-        let Some(mut socket) = self.sockets.slots.get_mut(slot).and_then(Option::take) else {
+        let Some(mut socket) = self.sockets.take(slot) else {
             return;
         };
         let _ = self.poll.registry().deregister(socket.stream.tcp());
-        self.sockets.free.push(slot);
         self.shared.close_one();
         if let Some(client) = socket.counted {
             self.shared.dismiss(client);
@@ -518,10 +436,7 @@ pub(super) struct Unbound {
 impl Unbound {
     pub(super) fn new(number: usize, listener: Option<TcpListener>) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let mailbox = Arc::new(Mailbox {
-            mail: Mutex::new(Vec::new()),
-            waker: Waker::new(poll.registry(), MAIL)?,
-        });
+        let mailbox = Arc::new(Mailbox::new(Waker::new(poll.registry(), MAIL)?));
         Ok(Self {
             number,
             listener,
@@ -543,7 +458,7 @@ impl Unbound {
             poll: self.poll,
             is_accepting: self.listener.is_some(),
             listener: self.listener,
-            sockets: Sockets::default(),
+            sockets: Slots::default(),
             now,
             buffer: vec![0; READ_BUFFER],
             outputs: VecDeque::new(),

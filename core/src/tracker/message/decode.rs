@@ -270,75 +270,11 @@ pub(super) fn from_latin(text: &str) -> Option<[u8; 20]> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::samples::{HASH, client_messages, every_text, server_messages};
     use super::*;
     use crate::rng::Rng;
     use alloc::format;
     use alloc::vec;
-
-    const HASH: SwarmHash = SwarmHash([0xfe; 20]);
-
-    fn client_messages() -> [ClientMessage; 3] {
-        let offer = |id| Offer {
-            id: OfferId([id; 20]),
-            sdp: "v=0\r\nm=\"\\\u{7f}ü".into(),
-        };
-        [
-            ClientMessage::Announce(Announce {
-                info_hash: HASH,
-                peer_id: PeerId([0x22; 20]),
-                event: Some(AnnounceEvent::Started),
-                uploaded: 0,
-                downloaded: u64::MAX,
-                left: None,
-                offers: vec![offer(0), offer(0xff)],
-            }),
-            ClientMessage::Answer(Answer {
-                info_hash: HASH,
-                peer_id: PeerId([0; 20]),
-                to_peer_id: PeerId([0x5c; 20]),
-                offer_id: OfferId([0x80; 20]),
-                sdp: "v=0".into(),
-            }),
-            ClientMessage::Scrape(vec![HASH, SwarmHash([1; 20])]),
-        ]
-    }
-
-    fn server_messages() -> [ServerMessage; 5] {
-        let (info_hash, peer_id) = (HASH, PeerId([0x0a; 20]));
-        let (offer_id, sdp) = (OfferId([0xc3; 20]), String::from("v=0"));
-        let counts = Counts {
-            complete: 1,
-            incomplete: 2,
-            downloaded: 3,
-        };
-        [
-            ServerMessage::Offer {
-                info_hash,
-                peer_id,
-                offer_id,
-                sdp: sdp.clone(),
-            },
-            ServerMessage::Answer {
-                info_hash,
-                peer_id,
-                offer_id,
-                sdp,
-            },
-            ServerMessage::Response {
-                info_hash,
-                interval: Some(120.0),
-                complete: Some(1),
-                incomplete: Some(2),
-                warning: None,
-            },
-            ServerMessage::Scrape(vec![(HASH, counts)]),
-            ServerMessage::Error {
-                action: Action::Scrape,
-                info_hash: Some(HASH),
-                reason: "no".into(),
-            },
-        ]
-    }
 
     #[test]
     fn messages_read_back_as_they_were_written() {
@@ -414,11 +350,7 @@ mod tests {
 
     #[test]
     fn every_field_missing_null_array_or_number_is_read_or_refused_but_never_panics() {
-        let texts: Vec<String> = client_messages()
-            .iter()
-            .map(ClientMessage::encode)
-            .chain(server_messages().iter().map(ServerMessage::encode))
-            .collect();
+        let texts = every_text();
         for text in &texts {
             let Ok(Value::Object(whole)) = serde_json::from_str(text) else {
                 panic!("an object")
@@ -455,11 +387,7 @@ mod tests {
 
     #[test]
     fn mutated_messages_never_panic_and_what_is_read_can_be_written() {
-        let texts: Vec<String> = client_messages()
-            .iter()
-            .map(ClientMessage::encode)
-            .chain(server_messages().iter().map(ServerMessage::encode))
-            .collect();
+        let texts = every_text();
         let mut rng = Rng::seeded(20);
         for _ in 0..50_000 {
             let mut bytes = texts[rng.below(texts.len() as u32) as usize]

@@ -277,49 +277,30 @@ fn push_latin(text: &mut String, bytes: &[u8; 20]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Announce, Answer, Offer, ServerMessage};
+    use super::super::samples::{SDP, client_messages};
+    use super::super::{Announce, ServerMessage};
     use super::*;
     use crate::rng::Rng;
     use alloc::format;
     use alloc::vec;
 
-    const SDP: &str = "v=0\r\na=\"\\\u{7f}ü€";
-
-    fn announce() -> Announce {
-        let offer = |id| Offer {
-            id: OfferId([id; 20]),
-            sdp: SDP.into(),
-        };
-        Announce {
-            info_hash: SwarmHash([0xfe; 20]),
-            peer_id: PeerId([0x22; 20]),
-            event: Some(AnnounceEvent::Started),
-            uploaded: 0,
-            downloaded: u64::MAX,
-            left: None,
-            offers: vec![offer(0), offer(0xff)],
-        }
-    }
-
+    /// Those of the samples, and an announce that brings nothing.
     fn messages() -> [String; 4] {
-        let answer = Answer {
-            info_hash: SwarmHash([1; 20]),
-            peer_id: PeerId([0; 20]),
-            to_peer_id: PeerId([0x5c; 20]),
-            offer_id: OfferId([0x80; 20]),
-            sdp: SDP.into(),
+        let [announce, answer, scrape] = client_messages();
+        let ClientMessage::Announce(said) = &announce else {
+            panic!("an announce")
         };
         let bare = Announce {
             offers: Vec::new(),
             left: Some(7),
             event: None,
-            ..announce()
+            ..said.clone()
         };
         [
-            ClientMessage::Announce(announce()).encode(),
+            announce.encode(),
             ClientMessage::Announce(bare).encode(),
-            ClientMessage::Answer(answer).encode(),
-            ClientMessage::Scrape(vec![SwarmHash([3; 20])]).encode(),
+            answer.encode(),
+            scrape.encode(),
         ]
     }
 

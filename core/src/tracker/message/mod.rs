@@ -6,6 +6,8 @@
 mod decode;
 mod encode;
 mod heard;
+#[cfg(test)]
+mod samples;
 
 use crate::ids::{PeerId, SwarmHash};
 use alloc::string::String;

@@ -1,6 +1,7 @@
 //! What the graph of introductions looks like in a crowd that comes and goes, and what a join costs.
 
 use super::*;
+use crate::time::Duration;
 use crate::tracker::message::{HeardOffer, OfferId};
 use alloc::vec;
 

@@ -11,6 +11,7 @@ mod member;
 mod plain;
 mod ring;
 mod swarm;
+mod words;
 
 use super::message::{
     Action, AnnounceEvent, Counts, Heard, HeardAnnounce, HeardAnswer, Malformed, ServerMessage,
@@ -18,115 +19,20 @@ use super::message::{
 };
 use crate::ids::{PeerId, SwarmHash};
 use crate::rng::Rng;
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
 pub use listing::Listing;
 pub use plain::{MAX_ADDRESSES, PlainAnnounce, PlainResponse};
-use serde::Serialize;
 use swarm::{Joiner, Place, Rules, Swarm};
+pub use words::{ConnKey, Input, Output, ServerConfig, Stats};
 
 /// Swarms one connection may be in.
 pub const MAX_SWARMS_A_CONNECTION: usize = 256;
 
 /// Messages of one connection that may be refused before it is closed.
 const MAX_REFUSED: u32 = 64;
-
-/// A peer over TCP that has missed so many announces is gone.
-const PLAIN_INTERVALS: u32 = 2;
-
-/// One client's connection, as the driver numbers them. Never used twice.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct ConnKey(pub u64);
-
-/// How a tracker behaves.
-#[derive(Clone, Debug)]
-pub struct ServerConfig {
-    /// How often peers shall announce. Shorter finds peers sooner and costs more.
-    pub interval: Duration,
-    /// Swarms at most; about half a KiB each while they have one peer.
-    pub max_swarms: usize,
-    /// How often peers over TCP shall announce; who misses two is gone.
-    pub plain_interval: Duration,
-    /// Peers over TCP at most, about 200 bytes each.
-    pub max_plain: usize,
-    /// Which torrents are tracked at all.
-    pub listing: Listing,
-    /// Offers that reach one seed of one swarm in an interval, where more than four times k
-    /// (what everybody bears) would come from viewers that have no source yet. Each costs the seed
-    /// a WebRTC connection it did not ask for.
-    pub max_newcomers: u32,
-    /// Offers that reach one peer of one swarm in an interval from one and the same connection.
-    pub max_offers_received_from_one: u32,
-    /// Luck, and the key that keeps strangers from choosing their place on the ring.
-    pub seed: u64,
-}
-
-impl Default for ServerConfig {
-    fn default() -> Self {
-        Self {
-            interval: Duration::from_secs(120),
-            max_swarms: 1 << 16,
-            plain_interval: Duration::from_secs(600),
-            max_plain: 1 << 18,
-            listing: Listing::default(),
-            max_newcomers: 400,
-            max_offers_received_from_one: 10,
-            seed: 0,
-        }
-    }
-}
-
-/// What happened.
-#[derive(Clone, Debug)]
-pub enum Input<'a> {
-    /// The connection is gone, and its peers with it.
-    Closed(ConnKey),
-    /// A connection opened.
-    Connected(ConnKey),
-    /// A text message that the driver has read already ([`Heard::read`]), before it took a lock.
-    Heard(ConnKey, Result<Heard<'a>, Malformed>),
-    /// A text message.
-    Received(ConnKey, &'a str),
-    /// [`Tracker::poll_timeout`] has come.
-    TimedOut,
-}
-
-/// What to do.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Output {
-    /// Close the connection, for this reason. No [`Input::Closed`] is awaited.
-    Close(ConnKey, &'static str),
-    /// Send a text message.
-    Send(ConnKey, String),
-}
-
-/// What a tracker has, and what it has done.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Stats {
-    /// Connections now.
-    pub connections: usize,
-    /// Swarms now.
-    pub swarms: usize,
-    /// Peers now, once for each swarm they are in.
-    pub peers: u64,
-    /// Of those, how many are over TCP.
-    pub plain_peers: u64,
-    /// Announces heard.
-    pub announces: u64,
-    /// Offers passed on.
-    pub offers: u64,
-    /// Answers passed on.
-    pub answers: u64,
-    /// Answers nobody waited for.
-    pub stray_answers: u64,
-    /// Scrapes answered.
-    pub scrapes: u64,
-    /// Messages refused with a reason.
-    pub refused: u64,
-}
 
 /// A tracker.
 #[derive(Debug)]
@@ -410,35 +316,6 @@ impl Tracker {
             .flatten()
     }
 
-    /// Hear a peer over TCP, and say who else is there.
-    ///
-    /// # Errors
-    /// A reason to be told, if the tracker will not have it.
-    pub fn announce_plain(
-        &mut self,
-        now: Instant,
-        announce: &PlainAnnounce,
-    ) -> Result<PlainResponse, &'static str> {
-        let hash = announce.info_hash;
-        self.stats.announces += 1;
-        self.expire(now);
-        self.config.listing.check(hash)?;
-        let position = self.position_of(announce);
-        let is_stopped = announce.event == Some(AnnounceEvent::Stopped);
-        let peers = match is_stopped {
-            true => {
-                self.leave_plain(hash, position, announce.peer_id);
-                Vec::new()
-            }
-            false => self.join_plain(now, announce, position)?,
-        };
-        Ok(PlainResponse {
-            counts: self.counts(hash),
-            interval: self.config.plain_interval,
-            peers,
-        })
-    }
-
     /// What it knows of these swarms.
     pub fn scrape(&mut self, hashes: &[SwarmHash]) -> Vec<Counts> {
         self.stats.scrapes += 1;
@@ -448,88 +325,6 @@ impl Tracker {
     /// When to come back if nothing happens.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.expiring.first().map(|(until, ..)| *until)
-    }
-
-    /// An address is a peer: ids over HTTP are anyone's to write.
-    fn position_of(&self, announce: &PlainAnnounce) -> u64 {
-        let (mut name, address) = ([0; 18], announce.address);
-        match address.ip() {
-            core::net::IpAddr::V4(ip) => name[..4].copy_from_slice(&ip.octets()),
-            core::net::IpAddr::V6(ip) => name[..16].copy_from_slice(&ip.octets()),
-        }
-        name[16..].copy_from_slice(&address.port().to_be_bytes());
-        swarm::position_of(self.config.seed, &name)
-    }
-
-    fn join_plain(
-        &mut self,
-        now: Instant,
-        announce: &PlainAnnounce,
-        position: u64,
-    ) -> Result<Vec<(core::net::SocketAddr, PeerId)>, Refused> {
-        let hash = announce.info_hash;
-        let is_full = self.swarms.len() >= self.config.max_swarms;
-        if is_full && !self.swarms.contains_key(&hash) {
-            return Err("the tracker is full");
-        }
-        let until = now + self.config.plain_interval * PLAIN_INTERVALS;
-        let swarm = self.swarms.entry(hash).or_default();
-        let before = swarm.plain.at(position);
-        if before.is_none() && self.expiring.len() >= self.config.max_plain {
-            if swarm.len() == 0 {
-                self.swarms.remove(&hash);
-            }
-            return Err("the tracker is full");
-        }
-        let is_completed = announce.event == Some(AnnounceEvent::Completed);
-        let is_seed = is_completed || announce.left == Some(0);
-        swarm.plain.join(announce, position, is_seed, until);
-        if is_completed && before.is_none_or(|(_, was_seed)| !was_seed) {
-            swarm.downloaded += 1;
-        }
-        match before {
-            Some((until, _)) => drop(self.expiring.remove(&(until, hash, position))),
-            None => self.count_plain(1),
-        }
-        self.expiring.insert((until, hash, position));
-        let Some(swarm) = self.swarms.get_mut(&hash) else {
-            return Ok(Vec::new());
-        };
-        let plain = &mut swarm.plain;
-        Ok(plain.introduce(now, announce, position, is_seed, &mut self.rng))
-    }
-
-    fn leave_plain(&mut self, hash: SwarmHash, position: u64, id: PeerId) {
-        let Some(swarm) = self.swarms.get_mut(&hash) else {
-            return;
-        };
-        let Some((until, _)) = swarm.plain.at(position) else {
-            return;
-        };
-        if swarm.plain.leave(position, id) {
-            self.expiring.remove(&(until, hash, position));
-            self.forget_if_empty(hash);
-            self.count_plain(-1);
-        }
-    }
-
-    /// Let go of those that have not announced for long.
-    fn expire(&mut self, now: Instant) {
-        while let Some((until, hash, position)) = self.expiring.first().copied()
-            && until <= now
-        {
-            self.expiring.pop_first();
-            if let Some(swarm) = self.swarms.get_mut(&hash) {
-                swarm.plain.take(position);
-            }
-            self.forget_if_empty(hash);
-            self.count_plain(-1);
-        }
-    }
-
-    const fn count_plain(&mut self, more: i64) {
-        self.stats.peers = self.stats.peers.saturating_add_signed(more);
-        self.stats.plain_peers = self.stats.plain_peers.saturating_add_signed(more);
     }
 
     fn forget_if_empty(&mut self, hash: SwarmHash) {
