@@ -83,6 +83,7 @@ fn view_through(magnet: &str, call: Option<SocketAddr>, file: usize, range: Rang
                 swarm::Source::Magnet(Box::new(magnet)),
             ),
             tracker: Client::new(tracker, since(started)),
+            http: None,
             storage: None,
         };
         let endpoint = Endpoint::bind(EndpointConfig::default()).expect("a port");

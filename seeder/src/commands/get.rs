@@ -64,20 +64,20 @@ async fn join(get: &Get, server: Option<&mut Server>) -> Result<()> {
     let webrtc = endpoint.local_addr();
     let started = Instant::now();
     let (http, websocket) = trackers.into_iter().partition(|url| is_http(url));
-    let torrent = torrent(get, lead, websocket, started)?;
-    let client = |port| http_client(started, &torrent, http, port, None);
-    let (tcp, clients) = match get.tcp {
+    let mut torrent = torrent(get, lead, websocket, started)?;
+    let tcp = match get.tcp {
         Some(at) => {
             let at = at.unwrap_or(config::Tcp::Beside(webrtc.ip()));
             let tcp = bind_tcp(at, webrtc.port())?;
             let port = tcp.local_addr().map_or(0, |address| address.port());
-            (Some(tcp), vec![client(port)?])
+            torrent.http = Some(http_client(started, &torrent.swarm, http, port, None)?);
+            Some(tcp)
         }
-        None => (None, Vec::new()),
+        None => None,
     };
     let mut engine = Engine::new(started, endpoint, vec![torrent], get.upload_limit);
     if let Some(tcp) = tcp {
-        engine = engine.with_tcp(tcp).with_http_trackers(clients);
+        engine = engine.with_tcp(tcp);
     }
     for peer in peers {
         engine.heard_of(0, peer);
@@ -148,6 +148,7 @@ fn torrent(get: &Get, lead: Lead, trackers: Vec<String>, started: Instant) -> Re
         name: lead.name(),
         tracker: Client::new(client, since(started)),
         swarm: Swarm::new(config, lead.into_source()),
+        http: None,
         storage: None,
     })
 }

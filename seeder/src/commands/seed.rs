@@ -86,18 +86,17 @@ pub fn run(seed: &Seed) -> Result<()> {
     main.block_on(async {
         let started = Instant::now();
         let port = tcp_at.map_or(0, |address| address.port());
-        let driven = drive(started, torrents, local_tracker)?;
-        let http = driven.iter().map(|torrent| {
+        let mut driven = drive(started, torrents, local_tracker)?;
+        for torrent in driven.iter_mut().filter(|_| tcp.is_some()) {
             let trackers = torrent.swarm.metainfo().map(Metainfo::trackers);
             let all = trackers.unwrap_or_default().iter();
             let http = all.filter(|url| is_http(url)).cloned().collect();
-            http_client(started, torrent, http, port, Some(0))
-        });
-        let http = http.collect::<Result<Vec<_>>>()?;
+            torrent.http = Some(http_client(started, &torrent.swarm, http, port, Some(0))?);
+        }
         let count = driven.len();
         let mut engine = Engine::new(started, endpoint, driven, seed.upload_limit);
         if let Some(tcp) = tcp {
-            engine = engine.with_tcp(tcp).with_http_trackers(http);
+            engine = engine.with_tcp(tcp);
         }
         for torrent in 0..count {
             for peer in &seed.peers {
@@ -301,6 +300,7 @@ fn drive(
             name: metainfo.name().to_owned(),
             swarm: Swarm::new(config, swarm::Source::Complete(Box::new(metainfo))),
             tracker,
+            http: None,
             storage: Some(made.storage),
         }
     };
@@ -310,14 +310,14 @@ fn drive(
 /// What announces a torrent to HTTP trackers, and there says where we take calls for it.
 pub(super) fn http_client(
     started: Instant,
-    torrent: &Torrent,
+    swarm: &Swarm,
     trackers: Vec<String>,
     port: u16,
     left: Option<u64>,
 ) -> Result<HttpClient> {
     let config = HttpConfig {
-        peer_id: torrent.swarm.peer_id(),
-        hashes: torrent.swarm.info_hashes(),
+        peer_id: swarm.peer_id(),
+        hashes: swarm.info_hashes(),
         trackers,
         port,
         left,

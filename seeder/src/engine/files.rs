@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use headwater_core::layout::{FileIndex, PieceIndex};
+use headwater_core::layout::{Block, FileIndex, PieceIndex};
 use headwater_core::swarm;
 use headwater_core::time::Instant;
 use tracing::{debug, warn};
@@ -13,8 +13,25 @@ use crate::chunks::{Loaded, Read, TorrentNumber};
 use crate::storage::Storage;
 
 impl Engine {
+    pub(super) fn load(&mut self, now: Instant, number: TorrentNumber, block: Block) {
+        self.requests += 1;
+        let Some(torrent) = self.torrents.get_mut(number) else {
+            return;
+        };
+        let storage = torrent.storage.as_ref();
+        let input = match storage.map(|storage| self.chunks.block(number, storage, block)) {
+            Some(Some(bytes)) => swarm::Input::Loaded(block, bytes),
+            // It comes when it is read.
+            Some(None) => return,
+            None => swarm::Input::LoadFailed(block),
+        };
+        torrent.swarm.handle_input(now, input);
+    }
+
     pub(super) fn load_leaves(&mut self, now: Instant, number: TorrentNumber, piece: PieceIndex) {
-        let torrent = &mut self.torrents[number];
+        let Some(torrent) = self.torrents.get_mut(number) else {
+            return;
+        };
         let storage = torrent.storage.as_ref();
         let in_memory = storage.and_then(|storage| storage.leaves_in_memory(piece));
         match (in_memory, storage) {
@@ -38,9 +55,10 @@ impl Engine {
 
     pub(super) fn finish_leaves(&mut self, (number, piece, leaves): HashedAgain) {
         let now = self.now();
-        self.torrents[number]
-            .swarm
-            .handle_input(now, swarm::Input::LeavesLoaded(piece, leaves));
+        if let Some(torrent) = self.torrents.get_mut(number) {
+            let loaded = swarm::Input::LeavesLoaded(piece, leaves);
+            torrent.swarm.handle_input(now, loaded);
+        }
     }
 
     pub(super) fn finish_reads(&mut self, first: Read) {
@@ -60,7 +78,9 @@ impl Engine {
                         swarm::Input::LoadFailed(block)
                     }
                 };
-                self.torrents[torrent].swarm.handle_input(now, input);
+                if let Some(torrent) = self.torrents.get_mut(torrent) {
+                    torrent.swarm.handle_input(now, input);
+                }
             }
             next = self.reads.try_recv().ok();
         }
@@ -72,13 +92,15 @@ impl Engine {
         let Ok(place) = self.changed.clone().try_reserve_owned() else {
             return;
         };
-        let storages: Vec<_> = self.torrents.iter().map(|t| t.storage.clone()).collect();
+        let all = self.torrents.iter();
+        let storages = all.filter_map(|(number, one)| Some((number, one.storage.clone()?)));
+        let storages: Vec<_> = storages.collect();
         tokio::task::spawn_blocking(move || {
-            let of_one = |(number, storage): (TorrentNumber, Option<Arc<Storage>>)| {
-                let files = storage.map(|storage| storage.changed()).unwrap_or_default();
-                files.into_iter().map(move |file| (number, file))
+            let of_one = |(number, storage): (TorrentNumber, Arc<Storage>)| {
+                let files = storage.changed().into_iter();
+                files.map(move |file| (number, file))
             };
-            let changed: Vec<_> = storages.into_iter().enumerate().flat_map(of_one).collect();
+            let changed: Vec<_> = storages.into_iter().flat_map(of_one).collect();
             // Without anything to say the place is given back.
             if !changed.is_empty() {
                 place.send(changed);
@@ -90,7 +112,9 @@ impl Engine {
     pub(super) fn withdraw(&mut self, files: &[(TorrentNumber, FileIndex)]) {
         let now = self.now();
         for &(number, file) in files {
-            let torrent = &mut self.torrents[number];
+            let Some(torrent) = self.torrents.get_mut(number) else {
+                continue;
+            };
             let Some(storage) = torrent.storage.as_ref() else {
                 continue;
             };

@@ -92,6 +92,8 @@ impl Engine {
             Told::Stored(piece) => swarm::Input::Stored(piece),
             Told::Lost(piece) => swarm::Input::PieceLost(piece),
         };
-        self.torrents[number].swarm.handle_input(now, input);
+        if let Some(torrent) = self.torrents.get_mut(number) {
+            torrent.swarm.handle_input(now, input);
+        }
     }
 }

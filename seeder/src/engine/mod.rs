@@ -4,9 +4,11 @@
 //! protocol: what to send to whom is the core's affair.
 
 mod announces;
+mod company;
 mod files;
 mod keeping;
 mod readers;
+mod roster;
 mod tcp;
 mod trackers;
 mod upload;
@@ -31,13 +33,16 @@ use crate::report::{PerTransport, TICK, Tick};
 use crate::sockets::{SocketEvent, SocketKey, Sockets};
 use crate::storage::Storage;
 use crate::webrtc::{Endpoint, EndpointEvent};
-use headwater_core::bucket::Bucket;
+use headwater_core::tracker::http::HttpClient;
 
 use announces::HttpTrackers;
+pub use company::Fare;
 use keeping::Keepers;
 use readers::{Command, Readers};
 pub use readers::{Handle, Reader};
+use roster::Roster;
 use tcp::{Calls, is_tcp};
+use upload::Upload;
 
 /// How long peers may take to hear that we go.
 const FAREWELL: std::time::Duration = std::time::Duration::from_millis(300);
@@ -61,6 +66,8 @@ pub struct Torrent {
     pub swarm: Swarm,
     /// Its tracker client; its key space is [`key_space`] of this torrent's number.
     pub tracker: Client,
+    /// Its HTTP trackers' client, if it has any.
+    pub http: Option<HttpClient>,
     /// Its bytes, if the swarm was told that we have them all; otherwise they are fetched as they are read.
     pub storage: Option<Arc<Storage>>,
 }
@@ -72,7 +79,7 @@ pub struct Engine {
     endpoint: Endpoint,
     calls: Option<Calls>,
     http: HttpTrackers,
-    torrents: Vec<Torrent>,
+    torrents: Roster,
     chunks: Chunks,
     reads: mpsc::UnboundedReceiver<Read>,
     hashed: mpsc::UnboundedSender<HashedAgain>,
@@ -83,9 +90,7 @@ pub struct Engine {
     keepers: Keepers,
     sockets: Sockets,
     socket_events: mpsc::Receiver<(SocketKey, SocketEvent)>,
-    bucket: Option<Bucket>,
-    /// Whom to grant upload first next time.
-    next_granted: PeerKey,
+    upload: Upload,
     /// Connections whose offer was ours.
     dialled: BTreeSet<PeerKey>,
     /// Connections that stand.
@@ -140,12 +145,12 @@ impl Engine {
         let (changed, changes) = mpsc::channel(1);
         let (handle, commands) = Handle::new();
         let (sockets, socket_events) = Sockets::new();
-        Self {
+        let mut engine = Self {
             started,
             endpoint,
             calls: None,
             http: HttpTrackers::new(),
-            torrents,
+            torrents: Roster::default(),
             chunks,
             reads,
             hashed,
@@ -156,8 +161,7 @@ impl Engine {
             keepers: Keepers::new(),
             sockets,
             socket_events,
-            bucket: upload_limit.map(|rate| Bucket::new(rate, since(started))),
-            next_granted: PeerKey(0),
+            upload: Upload::new(since(started), upload_limit),
             dialled: BTreeSet::new(),
             open: BTreeSet::new(),
             troubled: BTreeSet::new(),
@@ -167,7 +171,11 @@ impl Engine {
             sent: PerTransport::default(),
             received: PerTransport::default(),
             requests: 0,
+        };
+        for (number, torrent) in torrents.into_iter().enumerate() {
+            engine.torrents.add(number, torrent);
         }
+        engine
     }
 
     /// Works until `stop`, then says goodbye to trackers and peers. Figures go to `tell` once a second.
@@ -233,13 +241,15 @@ impl Engine {
                 self.on_endpoint(now, event);
             }
             busy |= self.drain_tcp(now);
-            busy |= self.drain_announces();
-            for torrent in 0..self.torrents.len() {
-                busy |= self.drain_swarm(now, torrent);
-                busy |= self.drain_tracker(now, torrent);
-            }
-            if !busy {
+            let touched = self.torrents.take_touched();
+            if touched.is_empty() && !busy {
                 break;
+            }
+            for torrent in touched {
+                self.drain_swarm(now, torrent);
+                self.drain_tracker(now, torrent);
+                self.drain_announces(torrent);
+                self.torrents.schedule(torrent);
             }
         }
     }
@@ -266,7 +276,8 @@ impl Engine {
     /// A connection is there: its swarm is told, and what brought it about.
     fn stands(&mut self, now: Instant, peer: PeerKey, transport: Transport, dialled: bool) {
         let Some(torrent) = self.torrents.get_mut(torrent_of(peer)) else {
-            return;
+            // It went while the connection came about.
+            return self.hang_up(peer);
         };
         self.open.insert(peer);
         let opened = swarm::Input::Opened {
@@ -314,27 +325,11 @@ impl Engine {
         }
     }
 
-    fn drain_swarm(&mut self, now: Instant, number: TorrentNumber) -> bool {
-        let mut busy = false;
-        while let Some(output) = self.torrents[number].swarm.poll_output() {
-            busy = true;
+    fn drain_swarm(&mut self, now: Instant, number: TorrentNumber) {
+        while let Some(output) = self.torrents.poll_swarm(number) {
             match output {
                 swarm::Output::Send(peer, bytes) => self.send(now, peer, bytes),
-                swarm::Output::Load(block) => {
-                    self.requests += 1;
-                    let torrent = &mut self.torrents[number];
-                    let storage = torrent.storage.as_ref();
-                    match storage.map(|storage| self.chunks.block(number, storage, block)) {
-                        Some(Some(bytes)) => torrent
-                            .swarm
-                            .handle_input(now, swarm::Input::Loaded(block, bytes)),
-                        // It comes when it is read.
-                        Some(None) => {}
-                        None => torrent
-                            .swarm
-                            .handle_input(now, swarm::Input::LoadFailed(block)),
-                    }
-                }
+                swarm::Output::Load(block) => self.load(now, number, block),
                 swarm::Output::LoadLeaves(piece) => self.load_leaves(now, number, piece),
                 swarm::Output::Close(peer, fault) => {
                     debug!(peer = peer.0, ?fault, "dropping peer");
@@ -342,9 +337,11 @@ impl Engine {
                     self.call_over(now, peer, fault);
                     self.open.remove(&peer);
                     self.dialled.remove(&peer);
-                    self.torrents[number]
-                        .tracker
-                        .handle_input(now, client::Input::Closed(peer));
+                    if let Some(torrent) = self.torrents.get_mut(number) {
+                        torrent
+                            .tracker
+                            .handle_input(now, client::Input::Closed(peer));
+                    }
                 }
                 swarm::Output::Event(event) => self.on_swarm_event(number, &event),
                 swarm::Output::Data { reader, bytes, .. } => self.readers.data(reader, bytes),
@@ -352,12 +349,13 @@ impl Engine {
                 swarm::Output::Store(piece, bytes) => self.store(number, piece, bytes),
             }
         }
-        busy
     }
 
     fn on_swarm_event(&mut self, number: TorrentNumber, event: &swarm::Event) {
         self.readers.saw(number, event);
-        let torrent = &self.torrents[number];
+        let Some(torrent) = self.torrents.get(number) else {
+            return;
+        };
         match event {
             swarm::Event::PeerOpened { name, client, .. } => {
                 info!(torrent = torrent.name, "{name} is here ({client})");
@@ -373,45 +371,30 @@ impl Engine {
 
     fn obey(&mut self, command: Command) {
         let now = self.now();
-        if let Command::Kept(number, keep, done) = command {
-            return self.keep(now, number, *keep, done);
-        }
-        if let Some(torrent) = self.torrents.get_mut(command.torrent()) {
+        let command = match command {
+            Command::Kept(number, keep, done) => return self.keep(now, number, *keep, done),
+            Command::Ordered(order) => return self.follow(now, order),
+            other => other,
+        };
+        let torrent = command.torrent();
+        if let Some(torrent) = torrent.and_then(|number| self.torrents.get_mut(number)) {
             self.readers.obey(now, &mut torrent.swarm, command);
         }
     }
 
     fn time_out(&mut self) {
         let now = self.now();
-        for torrent in &mut self.torrents {
-            if torrent.swarm.poll_timeout().is_some_and(|at| at <= now) {
-                torrent.swarm.handle_input(now, swarm::Input::TimedOut);
-            }
-            if torrent.tracker.poll_timeout().is_some_and(|at| at <= now) {
-                torrent.tracker.handle_input(now, client::Input::TimedOut);
-            }
-        }
-        self.http.time_out(now);
+        self.torrents.time_out(now);
         self.refill(now);
     }
 
     fn due(&self) -> tokio::time::Instant {
-        let timers = self
-            .torrents
-            .iter()
-            .flat_map(|t| [t.swarm.poll_timeout(), t.tracker.poll_timeout()])
-            .flatten();
-        let refill = self
-            .bucket
-            .as_ref()
-            .filter(|_| !self.open.is_empty())
-            .map(Bucket::refill_at);
-        let calls = self.calls.as_ref().and_then(Calls::poll_timeout);
-        let next = timers
-            .chain(refill)
-            .chain(calls)
-            .chain(self.http.poll_timeout())
-            .min();
+        let parts = [
+            self.torrents.poll_timeout(),
+            self.upload.refill_at(&self.open),
+            self.calls.as_ref().and_then(Calls::poll_timeout),
+        ];
+        let next = parts.into_iter().flatten().min();
         let at = next.map_or(std::time::Instant::now() + IDLE, |at| {
             self.started + std::time::Duration::from_micros(at.as_micros())
         });
@@ -420,10 +403,11 @@ impl Engine {
 
     async fn say_goodbye(&mut self) {
         let now = self.now();
-        for torrent in &mut self.torrents {
-            torrent.tracker.handle_input(now, client::Input::Stopped);
+        for number in self.torrents.numbers() {
+            if let Some(torrent) = self.torrents.get_mut(number) {
+                torrent.stop(now);
+            }
         }
-        self.http.stop(now);
         self.settle();
         for peer in std::mem::take(&mut self.open) {
             self.hang_up(peer);

@@ -16,6 +16,7 @@ use headwater_core::swarm::{Event, Input, Stats, Swarm};
 use headwater_core::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 
+use super::company::Order;
 use crate::chunks::TorrentNumber;
 use crate::keep::Keep;
 
@@ -35,6 +36,7 @@ pub(super) enum Command {
         Range<u64>,
         mpsc::UnboundedSender<Bytes>,
     ),
+    Ordered(Order),
     Pulled(TorrentNumber, ReaderId, usize),
     Stats(TorrentNumber, oneshot::Sender<Stats>),
     Watched(TorrentNumber, mpsc::Sender<Event>),
@@ -43,7 +45,7 @@ pub(super) enum Command {
 /// A hand on a running engine; may be cloned.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    commands: mpsc::UnboundedSender<Command>,
+    pub(super) commands: mpsc::UnboundedSender<Command>,
     next: Arc<AtomicU64>,
 }
 
@@ -151,7 +153,7 @@ impl Readers {
                 }
             }
             // The engine's own affair.
-            Command::Kept(..) => {}
+            Command::Kept(..) | Command::Ordered(_) => {}
             Command::Known(torrent, tell) => {
                 self.curious.push((torrent, tell));
                 self.known(torrent, swarm);
@@ -221,16 +223,17 @@ impl Readers {
 }
 
 impl Command {
-    /// Whose swarm it is for.
-    pub(super) const fn torrent(&self) -> TorrentNumber {
+    /// Whose swarm it is for, if it is for one.
+    pub(super) const fn torrent(&self) -> Option<TorrentNumber> {
         match self {
+            Self::Ordered(_) => None,
             Self::Closed(torrent, _)
             | Self::Kept(torrent, ..)
             | Self::Known(torrent, _)
             | Self::Opened(torrent, ..)
             | Self::Pulled(torrent, ..)
             | Self::Stats(torrent, _)
-            | Self::Watched(torrent, _) => *torrent,
+            | Self::Watched(torrent, _) => Some(*torrent),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The engine's TCP: who is called, whose call is taken, and bytes from and to the swarms.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use headwater_core::ids::PeerKey;
@@ -36,16 +37,17 @@ fn is_same(own: SocketAddr, address: SocketAddr) -> bool {
 #[derive(Debug)]
 pub(super) struct Calls {
     pub(super) tcp: Tcp,
-    candidates: Vec<Candidates>,
+    /// Of those that have heard of somebody.
+    candidates: BTreeMap<TorrentNumber, Candidates>,
     next_key: u64,
     buffer: Vec<u8>,
 }
 
 impl Calls {
-    pub(super) fn new(tcp: Tcp, torrents: usize) -> Self {
+    pub(super) fn new(tcp: Tcp) -> Self {
         Self {
             tcp,
-            candidates: (0..torrents).map(|_| Candidates::default()).collect(),
+            candidates: BTreeMap::new(),
             next_key: 0,
             buffer: vec![0; READ],
         }
@@ -62,8 +64,8 @@ impl Calls {
         if !self.tcp.has_room() {
             return None;
         }
-        let mut all = self.candidates.iter().enumerate();
-        all.find_map(|(torrent, candidates)| Some((torrent, candidates.next(now)?)))
+        let mut all = self.candidates.iter();
+        all.find_map(|(torrent, candidates)| Some((*torrent, candidates.next(now)?)))
     }
 
     /// When somebody is to be called.
@@ -72,9 +74,14 @@ impl Calls {
             return None;
         }
         self.candidates
-            .iter()
+            .values()
             .filter_map(Candidates::poll_timeout)
             .min()
+    }
+
+    /// Calls nobody for it any more.
+    pub(super) fn forget(&mut self, torrent: TorrentNumber) {
+        self.candidates.remove(&torrent);
     }
 
     /// Drives it; waits for ever where there is none.
@@ -90,7 +97,7 @@ impl Engine {
     /// Speaks ordinary BitTorrent too.
     #[must_use]
     pub fn with_tcp(mut self, tcp: Tcp) -> Self {
-        self.calls = Some(Calls::new(tcp, self.torrents.len()));
+        self.calls = Some(Calls::new(tcp));
         self
     }
 
@@ -103,7 +110,8 @@ impl Engine {
         if own.is_some_and(|own| is_same(own, address)) {
             return;
         }
-        if let Some(candidates) = calls.candidates.get_mut(torrent) {
+        if self.torrents.get(torrent).is_some() {
+            let candidates = calls.candidates.entry(torrent).or_default();
             candidates.heard(now, address);
         }
     }
@@ -133,7 +141,9 @@ impl Engine {
         let Some(calls) = &mut self.calls else { return };
         while let Some((torrent, address)) = calls.due(now) {
             let key = calls.key(torrent);
-            calls.candidates[torrent].called(now, key, address);
+            if let Some(candidates) = calls.candidates.get_mut(&torrent) {
+                candidates.called(now, key, address);
+            }
             calls.tcp.dial(key, address);
         }
     }
@@ -141,8 +151,7 @@ impl Engine {
     /// Takes a call, if the torrent it names is one of ours.
     fn arrived(&mut self, now: Instant, arrival: Arrival) {
         let named = arrival.swarm();
-        let is_named = |torrent: &super::Torrent| torrent.swarm.info_hashes().is_named(named);
-        let Some(torrent) = self.torrents.iter().position(is_named) else {
+        let Some(torrent) = self.torrents.named(named) else {
             return;
         };
         let Some(calls) = &mut self.calls else { return };
@@ -199,7 +208,8 @@ impl Engine {
             _ => Ending::Over,
         };
         let calls = self.calls.as_mut();
-        if let Some(candidates) = calls.and_then(|calls| calls.candidates.get_mut(torrent_of(peer)))
+        if let Some(candidates) =
+            calls.and_then(|calls| calls.candidates.get_mut(&torrent_of(peer)))
         {
             candidates.ended(now, peer, how);
         }

@@ -6,16 +6,14 @@ use headwater_core::time::Instant;
 use headwater_core::tracker::{Progress, client, http};
 use tracing::{debug, warn};
 
-use super::Engine;
+use super::{Engine, Torrent};
 use crate::chunks::TorrentNumber;
 use crate::sockets::{SocketEvent, SocketKey};
 use crate::webrtc;
 
 impl Engine {
-    pub(super) fn drain_tracker(&mut self, now: Instant, number: TorrentNumber) -> bool {
-        let mut busy = false;
-        while let Some(output) = self.torrents[number].tracker.poll_output() {
-            busy = true;
+    pub(super) fn drain_tracker(&mut self, now: Instant, number: TorrentNumber) {
+        while let Some(output) = self.torrents.poll_tracker(number) {
             match output {
                 client::Output::OpenTracker(key, url) => self.sockets.open((number, key), url),
                 client::Output::SendTracker(key, message) => {
@@ -45,16 +43,15 @@ impl Engine {
                 client::Output::Drop(peer) => {
                     self.endpoint.close(peer);
                     self.dialled.remove(&peer);
-                    if self.open.remove(&peer) {
-                        self.torrents[number]
-                            .swarm
-                            .handle_input(now, swarm::Input::Closed(peer));
+                    if self.open.remove(&peer)
+                        && let Some(torrent) = self.torrents.get_mut(number)
+                    {
+                        torrent.swarm.handle_input(now, swarm::Input::Closed(peer));
                     }
                 }
                 client::Output::Event(event) => self.on_tracker_event(number, &event),
             }
         }
-        busy
     }
 
     /// Gives the tracker client what it asked of the endpoint, or why there is none.
@@ -65,7 +62,9 @@ impl Engine {
         peer: PeerKey,
         made: Result<client::Input<'_>, &webrtc::Error>,
     ) {
-        let tracker = &mut self.torrents[number].tracker;
+        let Some(Torrent { tracker, .. }) = self.torrents.get_mut(number) else {
+            return;
+        };
         match made {
             Ok(input) => tracker.handle_input(now, input),
             Err(e) => {
@@ -104,14 +103,21 @@ impl Engine {
     pub(super) fn on_socket(&mut self, key: SocketKey, event: SocketEvent) {
         let now = self.now();
         let (number, tracker) = key;
-        let client = &mut self.torrents[number].tracker;
+        if matches!(event, SocketEvent::Closed(_)) {
+            self.sockets.forget(key);
+        }
+        let Some(Torrent {
+            tracker: client, ..
+        }) = self.torrents.get_mut(number)
+        else {
+            return;
+        };
         match event {
             SocketEvent::Opened => client.handle_input(now, client::Input::TrackerOpened(tracker)),
             SocketEvent::Received(text) => {
                 client.handle_input(now, client::Input::TrackerReceived(tracker, &text))
             }
             SocketEvent::Closed(reason) => {
-                self.sockets.forget(key);
                 client.handle_input(now, client::Input::TrackerClosed(tracker, &reason));
             }
         }
@@ -119,7 +125,10 @@ impl Engine {
 
     pub(super) fn tell_progress(&mut self) {
         let now = self.now();
-        for (number, torrent) in self.torrents.iter_mut().enumerate() {
+        for number in self.torrents.numbers() {
+            let Some(torrent) = self.torrents.get_mut(number) else {
+                continue;
+            };
             let stats = torrent.swarm.stats(now);
             let progress = Progress {
                 uploaded: stats.sent,
@@ -128,8 +137,7 @@ impl Engine {
             };
             let told = client::Input::Progress(progress);
             torrent.tracker.handle_input(now, told);
-            let told = http::Input::Progress(progress);
-            self.http.tell(now, number, told);
+            torrent.tell_http(now, http::Input::Progress(progress));
         }
     }
 }
