@@ -76,6 +76,11 @@ bytes_id!(
     PeerId, 20
 );
 
+bytes_id!(
+    /// The name of one WebRTC offer, chosen by the offerer. Says nothing of who made it.
+    OfferId, 20
+);
+
 impl From<InfoHashV1> for SwarmHash {
     fn from(hash: InfoHashV1) -> Self {
         Self(hash.0)

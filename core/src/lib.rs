@@ -9,7 +9,7 @@
 //! - words: [`time`], [`rng`], [`ids`], [`bitfield`]
 //! - formats: [`bencode`], [`hash`], [`merkle`], [`layout`], [`metainfo`], [`wire`]
 //! - parts: [`peer`], [`window`], [`availability`], [`picker`], [`assembler`], [`cache`],
-//!   [`choker`], [`grid`], [`selector`]
+//!   [`choker`], [`grid`], [`selector`], [`pex`]
 //! - wholes: [`swarm`], [`tracker`]
 #![no_std]
 
@@ -30,6 +30,7 @@ pub mod merkle;
 pub mod metainfo;
 pub mod ordered;
 pub mod peer;
+pub mod pex;
 pub mod picker;
 pub mod rng;
 pub mod selector;

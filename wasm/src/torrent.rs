@@ -422,6 +422,7 @@ impl Torrent {
             }
             Output::Ended(reader) => self.streams.finish(reader),
             Output::Event(event) => self.events.push(event),
+            Output::Introduction(news) => self.tell_client(now, client::Input::Introduced(&news)),
             Output::Load(block) => self.load(now, block),
             Output::LoadLeaves(piece) => self.load_leaves(now, piece),
             Output::Store(..) => debug_assert!(false, "nothing here is kept on disk"),
@@ -477,6 +478,7 @@ impl Torrent {
                 torrent: self.number,
                 tracker,
             }),
+            Output::Introduce(wish) => self.swarm.handle_input(now, swarm::Input::Wished(wish)),
             Output::MakeOffer(peer) => {
                 self.dialled.insert(peer, true);
                 self.page.tell(&ToPage::MakeOffer {

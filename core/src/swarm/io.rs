@@ -12,6 +12,7 @@ use crate::hash::Sha256Digest;
 use crate::ids::{PeerKey, ReaderId};
 use crate::layout::{Block, FileIndex, PieceIndex};
 use crate::peer::{Fault, Transport};
+use crate::pex::{News, Wish};
 
 /// What happened.
 #[derive(Debug)]
@@ -66,6 +67,8 @@ pub enum Input<'a> {
     Stored(PieceIndex),
     /// The moment that [`poll_timeout`](super::Swarm::poll_timeout) named has come.
     TimedOut,
+    /// The tracker client wants something of neighbours.
+    Wished(Wish),
     /// The transport takes this many more bytes for a peer now (not: in addition).
     Writable(PeerKey, usize),
 }
@@ -88,6 +91,8 @@ pub enum Output {
     Ended(ReaderId),
     /// Something worth telling.
     Event(Event),
+    /// Something that neighbours have for the tracker client.
+    Introduction(News),
     /// Read a block from storage; padding is zeros.
     Load(Block),
     /// The SHA-256 of each block of a piece, padding left out.

@@ -10,6 +10,7 @@ use crate::peer::{Fault, Has, MAX_QUEUED, Peer};
 use crate::wire::extended::{
     DontHave, ExtendedHandshake, HANDSHAKE_ID, LT_DONTHAVE, MetadataMessage, UT_METADATA,
 };
+use crate::wire::introduction::HW_INTRODUCE;
 use crate::wire::{Error, Features, Frame, Handshake, Message};
 
 /// The id we give `ut_metadata`.
@@ -18,6 +19,8 @@ const OUR_UT_METADATA: u8 = 1;
 const OUR_LT_DONTHAVE: u8 = 2;
 /// The id we give `hw_later`, though no message ever carries it.
 const OUR_HW_LATER: u8 = 3;
+/// The id we give `hw_introduce`.
+const OUR_HW_INTRODUCE: u8 = 4;
 /// Our own extension (BEP 10), without a message: who names it takes a refusal while unchoked as
 /// "ask others, or me again in a moment". Others take it as they like, so they are never told so.
 pub(super) const HW_LATER: &str = "hw_later";
@@ -157,14 +160,20 @@ impl Swarm {
             .metainfo()
             .map(|metainfo| metainfo.info_bytes().len() as u64);
         if peer.features.extended {
+            let introduces = self
+                .introduces()
+                .then_some((HW_INTRODUCE, OUR_HW_INTRODUCE));
+            let extensions = [
+                (UT_METADATA, OUR_UT_METADATA),
+                (LT_DONTHAVE, OUR_LT_DONTHAVE),
+                (HW_LATER, OUR_HW_LATER),
+            ];
             let ours = ExtendedHandshake {
-                m: [
-                    (UT_METADATA, OUR_UT_METADATA),
-                    (LT_DONTHAVE, OUR_LT_DONTHAVE),
-                    (HW_LATER, OUR_HW_LATER),
-                ]
-                .map(|(name, id)| (String::from(name), id))
-                .into(),
+                m: extensions
+                    .into_iter()
+                    .chain(introduces)
+                    .map(|(name, id)| (String::from(name), id))
+                    .collect(),
                 metadata_size,
                 reqq: Some(MAX_QUEUED as u32),
                 upload_only: self
@@ -292,9 +301,11 @@ impl Swarm {
                     };
                     self.tell(event);
                 }
+                self.count_carriers();
                 self.ask_for_metadata();
                 Ok(())
             }
+            OUR_HW_INTRODUCE => self.introduction(key, payload),
             OUR_UT_METADATA => self.metadata_message(key, &MetadataMessage::parse(payload)?),
             OUR_LT_DONTHAVE => self.has_no_more(key, DontHave::parse(payload)?.0),
             _ => Ok(()),

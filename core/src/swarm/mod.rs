@@ -12,6 +12,7 @@ mod config;
 mod download;
 mod giving;
 mod hashes;
+mod introductions;
 mod io;
 mod keeping;
 mod messages;
@@ -36,6 +37,7 @@ use crate::ids::{InfoHashes, PeerId, PeerKey, ReaderId};
 use crate::metainfo::Metainfo;
 use crate::ordered::{Map, Set};
 use crate::peer::{Fault, MAX_OUTBOX, Peer, Rate, Transport};
+use crate::pex::Introductions;
 use crate::rng::Rng;
 use crate::time::Instant;
 use metadata::MetadataFetch;
@@ -56,6 +58,9 @@ pub struct Swarm {
     barred: Set<PeerId>,
     choker: Choker,
     grid: Grid,
+    introductions: Introductions,
+    /// Neighbours that can introduce us, as the tracker client was told.
+    carriers: usize,
     chokes_due: Option<Instant>,
     /// Bytes of blocks that may be given before the driver allows more.
     upload_allowance: Option<u64>,
@@ -125,6 +130,8 @@ impl Swarm {
             barred: Set::new(),
             choker,
             grid: Grid::default(),
+            introductions: Introductions::default(),
+            carriers: 0,
             chokes_due: None,
             upload_allowance: None,
             outputs: VecDeque::new(),
@@ -193,6 +200,7 @@ impl Swarm {
             Input::Received(peer, bytes) => self.received(peer, bytes),
             Input::Stored(piece) => self.stored(piece),
             Input::TimedOut => {}
+            Input::Wished(wish) => self.wished(wish),
             Input::Writable(peer, room) => {
                 if let Some(peer) = self.peers.get_mut(&peer) {
                     peer.set_room(room);
@@ -243,6 +251,7 @@ impl Swarm {
         self.forget_requests_of(&mut peer);
         self.forget_pieces_of(&peer);
         self.grid.forget(key);
+        self.forget_introductions_of(key);
         if let (Some(id), Some(true)) = (peer.id, fault.map(Fault::is_malice)) {
             if self.barred.len() >= MAX_BARRED {
                 self.barred.pop_first();

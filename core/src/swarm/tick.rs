@@ -55,6 +55,7 @@ impl Swarm {
         self.race();
         self.snub();
         self.drop_silent();
+        self.give_overdue_offers_up();
         self.break_silence();
         self.ask_for_metadata();
         let talkers = self.peers.values_mut();

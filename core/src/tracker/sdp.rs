@@ -8,8 +8,7 @@ use core::fmt;
 use core::net::IpAddr;
 use serde::Serialize;
 
-/// Longest session description, in bytes.
-pub const MAX_SDP: usize = 16 << 10;
+pub use crate::wire::introduction::MAX_SDP;
 
 /// Most addresses to try in one.
 pub const MAX_CANDIDATES: usize = 16;

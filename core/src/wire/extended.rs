@@ -218,14 +218,14 @@ fn name(bytes: &[u8]) -> String {
         .collect()
 }
 
-fn number(dict: Value<'_, '_>, key: &[u8]) -> Result<u64, Error> {
+pub(super) fn number(dict: Value<'_, '_>, key: &[u8]) -> Result<u64, Error> {
     let number = dict.get(key).and_then(|value| value.int()?.try_into().ok());
     number.ok_or(Error::MalformedExtension)
 }
 
 /// The dictionary at the start of `payload`, and what follows it. Keys may stand in any order:
 /// not every client sorts them.
-fn read(payload: &[u8]) -> Result<(Document<'_>, &[u8]), Error> {
+pub(super) fn read(payload: &[u8]) -> Result<(Document<'_>, &[u8]), Error> {
     let limits = Limits {
         depth: MAX_DEPTH,
         tokens: MAX_TOKENS,

@@ -6,6 +6,7 @@
 mod decoder;
 pub mod extended;
 mod handshake;
+pub mod introduction;
 mod message;
 
 pub use decoder::{Decoder, Frame};

@@ -344,6 +344,10 @@ impl Engine {
                     }
                 }
                 swarm::Output::Event(event) => self.on_swarm_event(number, &event),
+                swarm::Output::Introduction(news) => {
+                    let introduced = client::Input::Introduced(&news);
+                    self.torrents[number].tracker.handle_input(now, introduced);
+                }
                 swarm::Output::Data { reader, bytes, .. } => self.readers.data(reader, bytes),
                 swarm::Output::Ended(reader) => self.readers.ended(reader),
                 swarm::Output::Store(piece, bytes) => self.store(number, piece, bytes),

@@ -50,6 +50,10 @@ impl Engine {
                     }
                 }
                 client::Output::Event(event) => self.on_tracker_event(number, &event),
+                client::Output::Introduce(wish) => {
+                    let wished = swarm::Input::Wished(wish);
+                    self.torrents[number].swarm.handle_input(now, wished);
+                }
             }
         }
     }

@@ -308,7 +308,7 @@ impl Storm {
                 payload: b"d1:md11:lt_donthavei3e11:ut_metadatai2ee4:reqqi9ee",
             },
             7 => Message::Extended {
-                id: piece as u8 & 3,
+                id: piece as u8 & 7,
                 payload: &junk,
             },
             8 => Message::HashReject(span),
@@ -391,7 +391,7 @@ impl Storm {
                     *head += bytes.len() as u64;
                     self.delivered += bytes.len() as u64;
                 }
-                Output::Ended(_) | Output::Event(_) => {}
+                Output::Ended(_) | Output::Event(_) | Output::Introduction(_) => {}
                 Output::Load(_) | Output::LoadLeaves(_) | Output::Store(..) => {
                     panic!("a viewer has no storage")
                 }

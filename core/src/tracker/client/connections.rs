@@ -20,6 +20,9 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
 /// a tracker that floods us leaves half to the others.
 const TRACKER_SHARE: usize = 2;
 
+/// Connections that neighbours introduced to us and that are not open yet.
+const MAX_INTRODUCED: usize = 4;
+
 /// How WebTorrent's peer ids begin.
 const WEBTORRENT: &[u8] = b"-WW";
 
@@ -44,8 +47,17 @@ pub(super) struct Connection {
 enum Origin {
     /// We offered.
     Ours,
-    /// They did, through this tracker.
-    Theirs(TrackerKey),
+    /// They did, and this is how we heard of it.
+    Theirs(Way),
+}
+
+/// What an offer came by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Way {
+    /// A neighbour brought it.
+    Neighbour(PeerKey),
+    /// A tracker did.
+    Tracker(TrackerKey),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,12 +69,7 @@ enum State {
 
 impl Connection {
     /// One they offered, and we are about to answer.
-    pub(super) fn answering(
-        remote: PeerId,
-        tracker: TrackerKey,
-        offer: OfferId,
-        now: Instant,
-    ) -> Self {
+    pub(super) fn answering(remote: PeerId, way: Way, offer: OfferId, now: Instant) -> Self {
         let state = State::Answering {
             offer,
             until: now + ANSWER_TIMEOUT,
@@ -70,7 +77,7 @@ impl Connection {
         Self {
             remote,
             state,
-            origin: Origin::Theirs(tracker),
+            origin: Origin::Theirs(way),
         }
     }
 
@@ -126,16 +133,34 @@ impl Connections {
         have < wanted && (have as u64) < others
     }
 
-    /// Whether to answer an offer of `remote`, through `tracker`.
-    pub(super) fn is_offer_welcome(&self, remote: PeerId, tracker: TrackerKey) -> bool {
+    /// Whether to answer an offer of `remote` that came this way.
+    pub(super) fn is_offer_welcome(&self, remote: PeerId, way: Way) -> bool {
         let is_twin =
             |c: &Connection| c.remote == remote && (c.is_open() || c.origin != Origin::Ours);
-        let is_in_flight = |c: &&Connection| c.origin == Origin::Theirs(tracker) && !c.is_open();
-        let in_flight = self.connections.values().filter(is_in_flight).count();
         remote != self.own_id
             && self.room() > 0
-            && in_flight < self.max.div_ceil(TRACKER_SHARE)
+            && self.is_way_free(way)
             && !self.connections.values().any(is_twin)
+    }
+
+    /// Whether one more may come this way. Neighbours fill no more than the half of us.
+    fn is_way_free(&self, way: Way) -> bool {
+        let half = self.max.div_ceil(TRACKER_SHARE);
+        let unopened = || self.connections.values().filter(|c| !c.is_open());
+        match way {
+            Way::Tracker(_) => {
+                unopened()
+                    .filter(|c| c.origin == Origin::Theirs(way))
+                    .count()
+                    < half
+            }
+            Way::Neighbour(_) => {
+                let is_carried =
+                    |c: &&Connection| matches!(c.origin, Origin::Theirs(Way::Neighbour(_)));
+                self.connections.len() < half
+                    && unopened().filter(is_carried).count() < MAX_INTRODUCED
+            }
+        }
     }
 
     /// Whether to take `remote`'s answer to an offer of ours.
@@ -165,9 +190,9 @@ impl Connections {
         &mut self,
         key: PeerKey,
         now: Instant,
-    ) -> Option<(TrackerKey, PeerId, OfferId)> {
+    ) -> Option<(Way, PeerId, OfferId)> {
         let connection = self.connections.get_mut(&key)?;
-        let (State::Answering { offer, .. }, Origin::Theirs(tracker)) =
+        let (State::Answering { offer, .. }, Origin::Theirs(way)) =
             (connection.state, connection.origin)
         else {
             return None;
@@ -175,7 +200,7 @@ impl Connections {
         connection.state = State::Connecting {
             until: now + OPEN_TIMEOUT,
         };
-        Some((tracker, connection.remote, offer))
+        Some((way, connection.remote, offer))
     }
 
     /// A connection opened: which others to the same peer are dropped for it, or it for them.

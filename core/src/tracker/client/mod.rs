@@ -1,4 +1,5 @@
-//! One swarm's client of its trackers: who to offer to, whom to answer, what to keep.
+//! One swarm's client of its trackers, and of neighbours where they do the same: who to offer to,
+//! whom to answer, what to keep.
 //!
 //! It makes no connection and opens no socket. It says what to do ([`Output`]) and is told what
 //! came of it ([`Input`]); between a tracker that lies and a WebRTC stack that obeys, it is what
@@ -6,6 +7,7 @@
 
 mod connections;
 mod link;
+mod neighbours;
 mod offers;
 
 use super::Progress;
@@ -15,13 +17,15 @@ use super::message::{
 };
 use super::sdp;
 use crate::ids::{PeerId, PeerKey, SwarmHash};
+use crate::pex::{News, Wish};
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use connections::{Connection, Connections};
+use connections::{Connection, Connections, Way};
 use link::Link;
+use neighbours::Neighbours;
 use offers::Offers;
 use serde::Serialize;
 
@@ -67,6 +71,8 @@ pub enum Input<'a> {
     Closed(PeerKey),
     /// A connection (or an offer, or an answer) could not be made.
     ConnectionFailed(PeerKey, &'a str),
+    /// Neighbours have something for us, as the swarm says.
+    Introduced(&'a News),
     /// The SDP to offer, asked for by [`Output::MakeOffer`].
     OfferMade(PeerKey, &'a str),
     /// A connection's data channel is open.
@@ -98,6 +104,8 @@ pub enum Output {
     Drop(PeerKey),
     /// Something to tell the user.
     Event(Event),
+    /// Something for neighbours, to be told to the swarm.
+    Introduce(Wish),
     /// Make a connection of our own, answer with [`Input::OfferMade`].
     MakeOffer(PeerKey),
     /// Open a WebSocket to this URL.
@@ -148,6 +156,7 @@ pub struct Client {
     links: Vec<Link>,
     offers: Offers,
     connections: Connections,
+    neighbours: Neighbours,
     progress: Progress,
     next_tracker_key: u32,
     is_stopped: bool,
@@ -167,6 +176,7 @@ impl Client {
                 .map(|url| Link::new(url.clone(), now))
                 .collect(),
             offers: Offers::new(config.offers_wanted, now),
+            neighbours: Neighbours::new(now),
             connections: Connections::new(config.peer_id, config.key_space, config.max_connections),
             progress: Progress::default(),
             next_tracker_key: 0,
@@ -185,13 +195,18 @@ impl Client {
         }
         match input {
             Input::AnswerMade(key, sdp) => self.handle_answer_made(now, key, sdp),
-            Input::Closed(key) => self.forget(now, key),
+            Input::Closed(key) => {
+                self.forget(now, key);
+                self.company_changed(now);
+            }
             Input::ConnectionFailed(key, _) => self.forget(now, key),
+            Input::Introduced(news) => self.handle_news(now, news),
             Input::OfferMade(key, sdp) => self.handle_offer_made(now, key, sdp),
             Input::Opened(key) => {
                 for loser in self.connections.opened(key) {
                     self.outputs.push_back(Output::Drop(loser));
                 }
+                self.company_changed(now);
             }
             Input::Progress(progress) => {
                 let before = core::mem::replace(&mut self.progress, progress);
@@ -223,6 +238,7 @@ impl Client {
             self.offers.poll_timeout(),
             self.connections.poll_timeout(),
             self.refill_due(),
+            self.ask_due().filter(|_| self.offers.is_any_ready()),
         ];
         links.chain(parts.into_iter().flatten()).min()
     }
@@ -252,6 +268,7 @@ impl Client {
         for at in 0..self.links.len() {
             self.advance_link(now, at);
         }
+        self.ask_neighbours(now);
         self.refill(now);
     }
 
@@ -296,10 +313,14 @@ impl Client {
     }
 
     fn refill_due(&self) -> Option<Instant> {
-        let soonest = self.links.iter().filter_map(Link::next_announce).min();
-        let links = self.links.iter().filter(|link| link.is_promising()).count();
+        let promising = || self.links.iter().filter(|link| link.is_promising());
+        let announces = promising().filter_map(Link::next_announce);
+        let asks = self.ask_due();
+        let for_neighbours = asks.map_or(0, |_| neighbours::AT_ONCE);
+        let wanted = (self.config.offers_wanted * promising().count()).max(for_neighbours);
+        let soonest = announces.chain(asks).min();
         self.offers
-            .make_due(soonest, links, self.connections.room())
+            .make_due(soonest, wanted, self.connections.room())
     }
 
     fn announce(&mut self, now: Instant, at: usize, event: Option<AnnounceEvent>) {
@@ -363,19 +384,28 @@ impl Client {
     }
 
     fn handle_answer_made(&mut self, now: Instant, key: PeerKey, sdp: &str) {
-        let Some((tracker, to_peer_id, offer_id)) = self.connections.answered(key, now) else {
+        let Some((way, to_peer_id, offer_id)) = self.connections.answered(key, now) else {
             return;
         };
-        let is_same_socket = self
-            .links
-            .iter()
-            .any(|link| link.open_key() == Some(tracker));
         let sdp = sdp::limit_candidates(sdp);
-        if !is_same_socket || sdp.len() > sdp::MAX_SDP {
+        let is_open = |tracker| {
+            self.links
+                .iter()
+                .any(|link| link.open_key() == Some(tracker))
+        };
+        let tracker = match way {
+            _ if sdp.len() > sdp::MAX_SDP => None,
+            Way::Neighbour(via) => {
+                let id = offer_id;
+                let answer = Wish::Answer { via, id, sdp };
+                return self.outputs.push_back(Output::Introduce(answer));
+            }
+            Way::Tracker(tracker) => Some(tracker).filter(|tracker| is_open(*tracker)),
+        };
+        let Some(tracker) = tracker else {
             self.connections.remove(key);
-            self.outputs.push_back(Output::Drop(key));
-            return;
-        }
+            return self.outputs.push_back(Output::Drop(key));
+        };
         let (info_hash, peer_id) = (self.config.swarm, self.config.peer_id);
         let answer = ClientMessage::Answer(Answer {
             info_hash,
@@ -520,7 +550,8 @@ impl Client {
         let Some(tracker) = self.links[at].open_key() else {
             return;
         };
-        if !self.connections.is_offer_welcome(remote, tracker) {
+        let way = Way::Tracker(tracker);
+        if !self.connections.is_offer_welcome(remote, way) {
             return;
         }
         if let Err(refusal) = sdp::check(&sdp) {
@@ -528,7 +559,7 @@ impl Client {
         }
         let key = self.connections.next_key();
         self.connections
-            .insert(key, Connection::answering(remote, tracker, id, now));
+            .insert(key, Connection::answering(remote, way, id, now));
         self.outputs.push_back(Output::AcceptOffer(key, sdp));
     }
 

@@ -72,14 +72,15 @@ impl Offers {
         }
     }
 
-    /// When one more is to be made, for an announce at `soonest` to any of `links`.
+    /// When one more is to be made, for somebody to be shown them at `soonest`: `wanted` of them,
+    /// if there is `room`.
     pub(super) fn make_due(
         &self,
         soonest: Option<Instant>,
-        links: usize,
+        wanted: usize,
         room: usize,
     ) -> Option<Instant> {
-        let target = (self.wanted * links).min(MAX_OFFERS).min(room);
+        let target = wanted.min(MAX_OFFERS).min(room);
         let is_lacking = self.offers.len() < target;
         soonest
             .filter(|_| is_lacking)
@@ -142,15 +143,19 @@ impl Offers {
         most: usize,
         rng: &mut Rng,
     ) -> Vec<Offer> {
-        let is_ready = |offer: &OwnOffer| matches!(offer.state, State::Fresh(_) | State::Idle);
-        let count = self.offers.iter().filter(|offer| is_ready(offer)).count();
+        let count = self.offers.iter().filter(|offer| offer.is_ready()).count();
         let share = count.div_ceil(hungry.max(1)).min(most);
         let taken = self
             .offers
             .iter_mut()
-            .filter(|offer| is_ready(offer))
+            .filter(|offer| offer.is_ready())
             .take(share);
         taken.map(|offer| offer.send(now, link, rng)).collect()
+    }
+
+    /// Whether one could be shown to somebody now.
+    pub(super) fn is_any_ready(&self) -> bool {
+        self.offers.iter().any(OwnOffer::is_ready)
     }
 
     /// The offer of this name at this tracker, if it still waits for an answer.
@@ -225,6 +230,10 @@ impl Offers {
 }
 
 impl OwnOffer {
+    const fn is_ready(&self) -> bool {
+        matches!(self.state, State::Fresh(_) | State::Idle)
+    }
+
     fn send(&mut self, now: Instant, link: usize, rng: &mut Rng) -> Offer {
         let mut id = OfferId([0; 20]);
         rng.fill(&mut id.0);

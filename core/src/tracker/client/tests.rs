@@ -1,5 +1,7 @@
 //! The client against a tracker and a WebRTC stack that the tests play by hand.
 
+mod neighbours;
+
 use super::*;
 use crate::tracker::message::Offer;
 use alloc::format;

@@ -9,6 +9,7 @@ mod heard;
 #[cfg(test)]
 mod samples;
 
+pub use crate::ids::OfferId;
 use crate::ids::{PeerId, SwarmHash};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -26,16 +27,6 @@ pub const MAX_OFFERS: usize = 10;
 
 /// Most info hashes in one scrape.
 pub const MAX_SCRAPED: usize = 256;
-
-/// The name of one offer, chosen by the offerer. Says nothing of who made it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OfferId(pub [u8; 20]);
-
-impl fmt::Debug for OfferId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&crate::ids::to_hex(&self.0))
-    }
-}
 
 /// Why a peer announces, where it is more than a sign of life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]

@@ -202,6 +202,8 @@ impl Sim {
                     self.nodes[id.0].events.push(event);
                 }
             }
+            // Who meets whom is the model's affair here; the village has the real thing.
+            Output::Introduction(_) => {}
             Output::Load(block) => {
                 let data = self.nodes[id.0].load(block);
                 self.input(id, Input::Loaded(block, data));
