@@ -345,8 +345,10 @@ impl Engine {
                 }
                 swarm::Output::Event(event) => self.on_swarm_event(number, &event),
                 swarm::Output::Introduction(news) => {
-                    let introduced = client::Input::Introduced(&news);
-                    self.torrents[number].tracker.handle_input(now, introduced);
+                    if let Some(torrent) = self.torrents.get_mut(number) {
+                        let introduced = client::Input::Introduced(&news);
+                        torrent.tracker.handle_input(now, introduced);
+                    }
                 }
                 swarm::Output::Data { reader, bytes, .. } => self.readers.data(reader, bytes),
                 swarm::Output::Ended(reader) => self.readers.ended(reader),

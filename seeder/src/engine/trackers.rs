@@ -51,8 +51,10 @@ impl Engine {
                 }
                 client::Output::Event(event) => self.on_tracker_event(number, &event),
                 client::Output::Introduce(wish) => {
-                    let wished = swarm::Input::Wished(wish);
-                    self.torrents[number].swarm.handle_input(now, wished);
+                    if let Some(torrent) = self.torrents.get_mut(number) {
+                        let wished = swarm::Input::Wished(wish);
+                        torrent.swarm.handle_input(now, wished);
+                    }
                 }
             }
         }
