@@ -17,6 +17,7 @@ pub(super) const BINDING_SUCCESS: u16 = 0x0101;
 const BINDING_ERROR: u16 = 0x0111;
 const MAGIC_COOKIE: [u8; 4] = 0x2112_a442_u32.to_be_bytes();
 const ATTRIBUTE_USERNAME: u16 = 0x0006;
+const ATTRIBUTE_USE_CANDIDATE: u16 = 0x0025;
 const STUN_HEADER: usize = 20;
 
 #[derive(Debug, Default)]
@@ -93,12 +94,22 @@ pub(super) fn stun_type(datagram: &[u8]) -> Option<u16> {
 
 /// The receiver's half of a check's USERNAME, "receiver:sender" (RFC 8445 §7.2.2).
 fn local_user_name(datagram: &[u8]) -> Option<&str> {
+    let name = std::str::from_utf8(attribute(datagram, ATTRIBUTE_USERNAME)?).ok()?;
+    name.split_once(':').map(|(local, _)| local)
+}
+
+/// Whether a check nominates its pair (RFC 8445 §7.1.2).
+pub(super) fn is_nominating(check: &[u8]) -> bool {
+    attribute(check, ATTRIBUTE_USE_CANDIDATE).is_some()
+}
+
+/// The value of a STUN message's first attribute of this kind.
+fn attribute(datagram: &[u8], kind: u16) -> Option<&[u8]> {
     let mut rest = datagram.get(STUN_HEADER..)?;
     while let [t0, t1, l0, l1, body @ ..] = rest {
         let length = usize::from(u16::from_be_bytes([*l0, *l1]));
-        if u16::from_be_bytes([*t0, *t1]) == ATTRIBUTE_USERNAME {
-            let name = std::str::from_utf8(body.get(..length)?).ok()?;
-            return name.split_once(':').map(|(local, _)| local);
+        if u16::from_be_bytes([*t0, *t1]) == kind {
+            return body.get(..length);
         }
         rest = body.get(length.next_multiple_of(4)..)?;
     }
@@ -158,6 +169,17 @@ mod tests {
             mux.sent(PeerKey(1), to, &stun(BINDING_SUCCESS, ""));
         }
         assert_eq!(mux.addresses.len(), MAX_ADDRESSES);
+    }
+
+    #[test]
+    fn a_check_nominates_only_with_the_attribute_that_says_so() {
+        let mut check = stun(BINDING_REQUEST, "one:x");
+        assert!(!is_nominating(&check));
+        check.resize(check.len().next_multiple_of(4), 0);
+        check.extend(ATTRIBUTE_USE_CANDIDATE.to_be_bytes());
+        check.extend([0, 0]);
+        assert!(is_nominating(&check));
+        assert!(!is_nominating(&check[..check.len() - 1]));
     }
 
     #[test]

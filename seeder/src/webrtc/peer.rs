@@ -22,7 +22,7 @@ use rtc::sansio::Protocol;
 use rtc::shared::{TaggedBytesMut, TransportContext, TransportProtocol};
 
 use super::cap::{MIN_ROOM, SendCap};
-use super::mux::{BINDING_REQUEST, BINDING_SUCCESS, stun_type};
+use super::mux::{BINDING_REQUEST, BINDING_SUCCESS, is_nominating, stun_type};
 use super::sdp::Description;
 use super::{Error, MAX_MESSAGE};
 
@@ -76,8 +76,8 @@ pub(super) struct Peer {
     channel: Option<RTCDataChannelId>,
     /// ICE has found its way.
     is_connected: bool,
-    /// The remote's latest connectivity check, until ICE has found its way.
-    last_check: Option<Datagram>,
+    /// The remote's latest nominating check, until ICE has found its way.
+    nomination: Option<Datagram>,
     /// What came before ICE had found its way, and was not a check.
     early: Vec<Datagram>,
     /// What the stack said while it was fed.
@@ -132,7 +132,7 @@ impl Peer {
             local: shared.advertised,
             channel: None,
             is_connected: false,
-            last_check: None,
+            nomination: None,
             early: Vec::new(),
             news: VecDeque::new(),
             is_open: false,
@@ -197,22 +197,28 @@ impl Peer {
         self.wire_received += datagram.len() as u64;
         self.feed(now, from, datagram);
         if !self.is_connected {
-            self.repeat_check(now, from, datagram);
+            self.repeat_nomination(now, from, datagram);
         }
     }
 
-    /// Lets the stack see a remote's check again once its own check has succeeded.
+    /// Lets the stack see a remote's nominating check again once its own check has succeeded.
     ///
     /// RFC 8445 §7.3.1.5 nominates a pair when the check triggered by the nominating request
     /// succeeds. The stack forgets that request and waits for the next, a round of the remote's
     /// pacing later: 50 ms with Chromium.
-    fn repeat_check(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
+    ///
+    /// Any other check is left alone, for the stack answers twice what it sees twice: libjuice,
+    /// libtorrent's ICE, takes a second answer that comes as it is about to nominate for the
+    /// answer to its nomination, and never nominates.
+    fn repeat_nomination(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
         match stun_type(datagram) {
             Some(BINDING_REQUEST) if datagram.len() <= MAX_CHECK => {
-                self.last_check = Some((from, datagram.into()));
+                if is_nominating(datagram) {
+                    self.nomination = Some((from, datagram.into()));
+                }
             }
             Some(BINDING_SUCCESS) => {
-                if let Some((from, check)) = self.last_check.take() {
+                if let Some((from, check)) = self.nomination.take() {
                     self.feed(now, from, &check);
                 }
                 // As the controlling side, nominate now and not at the next interval.
@@ -306,7 +312,7 @@ impl Peer {
                 RTCIceConnectionState::Connected,
             ) => {
                 self.is_connected = true;
-                self.last_check = None;
+                self.nomination = None;
                 self.feed_early(now);
                 // The stack sends its first DTLS flight when it is next woken, so wake it.
                 self.handle_timeout(now);

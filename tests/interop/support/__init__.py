@@ -19,8 +19,6 @@ import libtorrent as lt  # noqa: E402
 HEADWATER = os.environ["HEADWATER"]
 # Nothing on loopback takes this long.
 PATIENCE = 60
-# Seconds without a peer after which a tracker is asked again.
-ASK_AGAIN = 8
 ADDRESS = os.environ.get("HEADWATER_ADDRESS", "127.0.0.1")
 
 
@@ -119,6 +117,9 @@ def session(**settings) -> lt.session:
         "enable_outgoing_utp": False,
         "allow_multiple_connections_per_ip": True,
         "close_redundant_connections": False,
+        # It would look up a public STUN server before each offer and answer: six seconds where no name
+        # is found, in which its connectivity checks to us come to their end.
+        "webtorrent_stun_server": "",
         "user_agent": "",
         "alert_mask": lt.alert.category_t.error_notification | lt.alert.category_t.peer_notification,
     }
@@ -141,18 +142,12 @@ def add(ses: lt.session, where: Path, info=None, magnet=None) -> lt.torrent_hand
 
 
 def finish(handle: lt.torrent_handle):
-    """Waits until libtorrent has it all. While it has nobody it asks its trackers again: of itself it
-    would do so only after their interval, and a WebRTC connection may come to nothing."""
-    asked = time.monotonic()
+    """Waits until libtorrent has it all."""
 
     def seeds():
-        nonlocal asked
         status = handle.status()
         if status.errc.value():
             raise RuntimeError(status.errc.message())
-        if status.num_peers == 0 and time.monotonic() - asked > ASK_AGAIN:
-            asked = time.monotonic()
-            handle.force_reannounce(0, -1, lt.reannounce_flags_t.ignore_min_interval)
         return status.is_seeding
 
     until(f"libtorrent has {handle.status().name}", seeds)
