@@ -212,11 +212,10 @@ impl Peer {
     /// answer to its nomination, and never nominates.
     fn repeat_nomination(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
         match stun_type(datagram) {
-            Some(BINDING_REQUEST) if datagram.len() <= MAX_CHECK => {
-                if is_nominating(datagram) {
-                    self.nomination = Some((from, datagram.into()));
-                }
+            Some(BINDING_REQUEST) if datagram.len() <= MAX_CHECK && is_nominating(datagram) => {
+                self.nomination = Some((from, datagram.into()));
             }
+            Some(BINDING_REQUEST) => {}
             Some(BINDING_SUCCESS) => {
                 if let Some((from, check)) = self.nomination.take() {
                     self.feed(now, from, &check);

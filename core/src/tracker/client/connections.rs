@@ -100,8 +100,12 @@ impl Connection {
         }
     }
 
-    const fn is_open(&self) -> bool {
+    pub(super) const fn is_open(&self) -> bool {
         matches!(self.state, State::Open)
+    }
+
+    pub(super) const fn remote(&self) -> PeerId {
+        self.remote
     }
 }
 
@@ -174,9 +178,13 @@ impl Connections {
         self.connections.insert(key, connection);
     }
 
-    /// Whether it was there.
-    pub(super) fn remove(&mut self, key: PeerKey) -> bool {
-        self.connections.remove(&key).is_some()
+    /// Whether there is a connection to that peer, open or not.
+    pub(super) fn has(&self, remote: PeerId) -> bool {
+        self.connections.values().any(|c| c.remote == remote)
+    }
+
+    pub(super) fn remove(&mut self, key: PeerKey) -> Option<Connection> {
+        self.connections.remove(&key)
     }
 
     pub(super) fn remote_id(&self, key: PeerKey) -> Option<PeerId> {
@@ -242,7 +250,7 @@ impl Connections {
     }
 
     /// Connections that took too long.
-    pub(super) fn expire(&mut self, now: Instant) -> Vec<PeerKey> {
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<(PeerKey, Connection)> {
         let is_late = |c: &Connection| c.expires().is_some_and(|at| at <= now);
         let late: Vec<_> = self
             .connections
@@ -250,10 +258,9 @@ impl Connections {
             .filter(|(_, c)| is_late(c))
             .map(|(key, _)| *key)
             .collect();
-        for key in &late {
-            self.connections.remove(key);
-        }
-        late
+        late.into_iter()
+            .filter_map(|key| Some((key, self.connections.remove(&key)?)))
+            .collect()
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {

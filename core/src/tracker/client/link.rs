@@ -244,14 +244,15 @@ impl Link {
         });
     }
 
-    /// Announce sooner than planned, for peers were lost and there are others.
-    pub(super) fn hasten(&mut self, now: Instant) {
+    /// Announce sooner than planned, after this pause, for peers were lost and there are others.
+    pub(super) fn hasten(&mut self, now: Instant, pause: Option<Duration>) {
         if let State::Open {
             announced: Some(announced),
             ..
         } = &mut self.state
         {
-            let soon = (announced.at + MIN_INTERVAL).max(now + LOSS_PATIENCE);
+            let pause = pause.unwrap_or(LOSS_PATIENCE);
+            let soon = (announced.at + MIN_INTERVAL).max(now + pause);
             announced.next = announced.next.min(soon);
         }
     }

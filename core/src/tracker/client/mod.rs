@@ -9,6 +9,7 @@ mod connections;
 mod link;
 mod neighbours;
 mod offers;
+mod retries;
 
 use super::Progress;
 use super::message::{
@@ -27,6 +28,7 @@ use connections::{Connection, Connections, Way};
 use link::Link;
 use neighbours::Neighbours;
 use offers::Offers;
+use retries::Retries;
 use serde::Serialize;
 
 /// Trackers of one swarm we talk to; the rest is ignored.
@@ -157,6 +159,7 @@ pub struct Client {
     offers: Offers,
     connections: Connections,
     neighbours: Neighbours,
+    retries: Retries,
     progress: Progress,
     next_tracker_key: u32,
     is_stopped: bool,
@@ -178,6 +181,7 @@ impl Client {
             offers: Offers::new(config.offers_wanted, now),
             neighbours: Neighbours::new(now),
             connections: Connections::new(config.peer_id, config.key_space, config.max_connections),
+            retries: Retries::default(),
             progress: Progress::default(),
             next_tracker_key: 0,
             is_stopped: false,
@@ -203,6 +207,7 @@ impl Client {
             Input::Introduced(news) => self.handle_news(now, news),
             Input::OfferMade(key, sdp) => self.handle_offer_made(now, key, sdp),
             Input::Opened(key) => {
+                self.retries.opened();
                 for loser in self.connections.opened(key) {
                     self.outputs.push_back(Output::Drop(loser));
                 }
@@ -257,12 +262,11 @@ impl Client {
 
     /// Do all that time or events have made due.
     fn advance(&mut self, now: Instant) {
-        for key in self
-            .connections
-            .expire(now)
-            .into_iter()
-            .chain(self.offers.expire(now))
-        {
+        for (key, late) in self.connections.expire(now) {
+            self.outputs.push_back(Output::Drop(key));
+            self.replace(now, &late);
+        }
+        for key in self.offers.expire(now) {
             self.outputs.push_back(Output::Drop(key));
         }
         for at in 0..self.links.len() {
@@ -420,15 +424,31 @@ impl Client {
 
     fn forget(&mut self, now: Instant, key: PeerKey) {
         self.offers.failed(key, now);
-        if !self.connections.remove(key) {
-            return;
+        if let Some(gone) = self.connections.remove(key) {
+            self.replace(now, &gone);
         }
+    }
+
+    /// Announce sooner, where there may be somebody in the place of a connection that is gone.
+    fn replace(&mut self, now: Instant, gone: &Connection) {
+        let has_failed = !gone.is_open() && !self.connections.has(gone.remote());
+        let retry = if has_failed {
+            self.retries.failed(&mut self.rng)
+        } else {
+            None
+        };
         for link in &mut self.links {
+            // Whom we failed to reach is there, whatever the tracker counted before it came.
+            let others = if retry.is_some() {
+                u64::MAX
+            } else {
+                link.others()
+            };
             if self
                 .connections
-                .is_hungry(self.config.offers_wanted, link.others())
+                .is_hungry(self.config.offers_wanted, others)
             {
-                link.hasten(now);
+                link.hasten(now, retry);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The client against a tracker and a WebRTC stack that the tests play by hand.
 
 mod neighbours;
+mod retries;
 
 use super::*;
 use crate::tracker::message::Offer;
