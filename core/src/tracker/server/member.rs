@@ -5,7 +5,7 @@ use crate::ids::PeerId;
 use crate::time::{Duration, Instant};
 use crate::tracker::message::OfferId;
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
+use core::num::NonZeroU32;
 
 /// An answer later than this after its offer is not passed on. WebTorrent gives an offer up
 /// after 50 s; a client that offers again to others waits less.
@@ -29,6 +29,9 @@ pub(super) struct Bound {
     pub(super) pause: Duration,
 }
 
+/// Offers remembered at most, where intervals are so short that many pass before an answer is late.
+const MAX_REMEMBERED: usize = 1 << 10;
+
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) id: PeerId,
@@ -36,17 +39,58 @@ pub(super) struct Member {
     pub(super) announced: Instant,
     /// Whether it was introduced to a seed since it came.
     pub(super) has_source: bool,
-    /// Offers it got, and has not answered; no more than it may get in an interval.
-    awaited: Vec<Awaited>,
-    /// When it got an offer from whom, within the last interval, oldest first.
-    received: VecDeque<(Instant, ConnKey)>,
+    /// Offers it got in the last interval, or has not answered, oldest first.
+    received: VecDeque<Received>,
 }
 
+/// An offer that went to a peer, in twelve bytes: in a large swarm looking through these is looking
+/// for them in memory, and there are many.
 #[derive(Clone, Copy, Debug)]
-struct Awaited {
-    offer: OfferId,
-    by: PeerId,
-    until: Instant,
+struct Received {
+    /// Milliseconds, as far as they fit: it is forgotten long before they come round.
+    at: u32,
+    /// Of the connection it came by; that two are confused is one pair less in four billion.
+    by: u32,
+    /// Of the offer and its maker, while an answer is awaited. Whoever answers with another offer's
+    /// name and the same fingerprint names an offer that nobody made: its maker knows better.
+    awaited: Option<Fingerprint>,
+}
+
+/// An offer, and who made it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Fingerprint(NonZeroU32);
+
+impl Fingerprint {
+    pub(super) fn new(offer: OfferId, by: PeerId) -> Self {
+        let bytes = offer.0.iter().chain(&by.0);
+        // FNV-1a.
+        let hash = bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        Self(NonZeroU32::MIN | (hash >> 32) as u32)
+    }
+}
+
+impl Received {
+    fn new(now: Instant, by: ConnKey, offer: Fingerprint) -> Self {
+        Self {
+            at: millis(now),
+            by: short(by),
+            awaited: Some(offer),
+        }
+    }
+
+    fn age(&self, now: Instant) -> Duration {
+        Duration::from_millis(millis(now).wrapping_sub(self.at).into())
+    }
+}
+
+const fn millis(now: Instant) -> u32 {
+    (now.as_micros() / 1000) as u32
+}
+
+const fn short(connection: ConnKey) -> u32 {
+    (connection.place() >> 32) as u32
 }
 
 impl Member {
@@ -56,7 +100,6 @@ impl Member {
             connection,
             announced: now,
             has_source: false,
-            awaited: Vec::new(),
             received: VecDeque::new(),
         }
     }
@@ -73,47 +116,50 @@ impl Member {
         connection: ConnKey,
         bound: &Bound,
     ) -> Option<u32> {
-        let is_old = |(at, _): &(Instant, ConnKey)| now.since(*at) >= bound.interval;
-        while self.received.front().is_some_and(is_old) {
+        self.forget(now, bound.interval);
+        let by = short(connection);
+        let (mut count, mut from_it, mut is_rested) = (0, 0, true);
+        let aged = self.received.iter().rev().map(|one| (one, one.age(now)));
+        for (one, age) in aged.take_while(|(_, age)| *age < bound.interval) {
+            count += 1;
+            if one.by == by {
+                from_it += 1;
+                is_rested &= age >= bound.pause;
+            }
+        }
+        let is_free = is_rested && from_it < bound.received_from_one;
+        (count < bound.received && is_free).then_some(count)
+    }
+
+    /// Let go of what counts no more.
+    fn forget(&mut self, now: Instant, interval: Duration) {
+        let is_over = |one: &Received| {
+            let age = one.age(now);
+            age >= interval && (one.awaited.is_none() || age >= ANSWER_TIMEOUT)
+        };
+        while self.received.front().is_some_and(is_over) || self.received.len() >= MAX_REMEMBERED {
             self.received.pop_front();
         }
-        let received = self.received.len() as u32;
-        let mut from_it = self
-            .received
-            .iter()
-            .rev()
-            .filter(|(_, by)| *by == connection);
-        let last = from_it.next();
-        let is_free = last.is_none_or(|(last, _)| {
-            now.since(*last) >= bound.pause
-                && from_it.count() + 1 < bound.received_from_one as usize
-        });
-        (received < bound.received && is_free).then_some(received)
     }
 
     /// Note an offer on its way to this peer; where that is.
     pub(super) fn offered(
         &mut self,
         now: Instant,
+        interval: Duration,
         by: ConnKey,
-        id: PeerId,
-        offer: OfferId,
+        offer: Fingerprint,
     ) -> ConnKey {
-        self.received.push_back((now, by));
-        self.awaited.retain(|awaited| awaited.until > now);
-        self.awaited.push(Awaited {
-            offer,
-            by: id,
-            until: now + ANSWER_TIMEOUT,
-        });
+        self.forget(now, interval);
+        self.received.push_back(Received::new(now, by, offer));
         self.connection
     }
 
-    /// Whether it got this offer from `by` and has not answered it; now it has.
-    pub(super) fn take_awaited(&mut self, now: Instant, offer: OfferId, by: PeerId) -> bool {
+    /// Whether it got this offer and has not answered it; now it has.
+    pub(super) fn take_awaited(&mut self, now: Instant, offer: Fingerprint) -> bool {
         let is_it =
-            |awaited: &Awaited| awaited.offer == offer && awaited.by == by && awaited.until > now;
-        let at = self.awaited.iter().position(is_it);
-        at.map(|at| self.awaited.swap_remove(at)).is_some()
+            |one: &&mut Received| one.awaited == Some(offer) && one.age(now) < ANSWER_TIMEOUT;
+        let found = self.received.iter_mut().rev().find(is_it);
+        found.is_some_and(|found| found.awaited.take().is_some())
     }
 }

@@ -11,6 +11,7 @@ mod member;
 mod plain;
 mod ring;
 mod swarm;
+mod table;
 mod words;
 
 use super::message::{
@@ -26,6 +27,7 @@ use alloc::vec::Vec;
 pub use listing::Listing;
 pub use plain::{MAX_ADDRESSES, PlainAnnounce, PlainResponse};
 use swarm::{Joiner, Place, Rules, Swarm};
+use table::Table;
 pub use words::{ConnKey, Input, Output, ServerConfig, Stats};
 
 /// Swarms one connection may be in.
@@ -39,7 +41,8 @@ const MAX_REFUSED: u32 = 64;
 pub struct Tracker {
     config: ServerConfig,
     rng: Rng,
-    connections: BTreeMap<ConnKey, Connection>,
+    /// By [`ConnKey::place`].
+    connections: Table<Connection>,
     swarms: BTreeMap<SwarmHash, Swarm>,
     /// When which peer over TCP is gone.
     expiring: BTreeSet<(Instant, SwarmHash, u64)>,
@@ -66,7 +69,11 @@ impl Connection {
     fn set_place(&mut self, swarm: SwarmHash, place: Place) {
         match self.places.iter_mut().find(|(hash, _)| *hash == swarm) {
             Some((_, present)) => *present = place,
-            None => self.places.push((swarm, place)),
+            None => {
+                // Most clients are in one swarm, and there are many clients.
+                self.places.reserve_exact(1);
+                self.places.push((swarm, place));
+            }
         }
     }
 }
@@ -80,7 +87,7 @@ impl Tracker {
         Self {
             rng: Rng::seeded(config.seed),
             config,
-            connections: BTreeMap::new(),
+            connections: Table::default(),
             swarms: BTreeMap::new(),
             expiring: BTreeSet::new(),
             stats: Stats::default(),
@@ -93,7 +100,9 @@ impl Tracker {
         match input {
             Input::Closed(key) => self.remove(key),
             Input::Connected(key) => {
-                self.connections.entry(key).or_default();
+                if self.connections.get(key.place()).is_none() {
+                    self.connections.insert(key.place(), Connection::default());
+                }
             }
             Input::Heard(key, heard) => self.handle_heard(now, key, heard),
             Input::Received(key, text) => self.handle_heard(now, key, Heard::read(text)),
@@ -116,7 +125,7 @@ impl Tracker {
     }
 
     fn handle_heard(&mut self, now: Instant, key: ConnKey, heard: Result<Heard<'_>, Malformed>) {
-        if !self.connections.contains_key(&key) {
+        if self.connections.get(key.place()).is_none() {
             return;
         }
         match heard {
@@ -166,7 +175,7 @@ impl Tracker {
         announce: &HeardAnnounce<'_>,
     ) -> Result<Place, Refused> {
         let hash = announce.info_hash;
-        let Some(connection) = self.connections.get_mut(&key) else {
+        let Some(connection) = self.connections.get_mut(key.place()) else {
             return Err("no connection");
         };
         let before = connection.place(hash);
@@ -201,7 +210,7 @@ impl Tracker {
     }
 
     fn leave(&mut self, key: ConnKey, hash: SwarmHash, peer_id: PeerId) {
-        let Some(connection) = self.connections.get_mut(&key) else {
+        let Some(connection) = self.connections.get_mut(key.place()) else {
             return;
         };
         let named = Place::new(self.config.seed, peer_id, false).position;
@@ -213,7 +222,7 @@ impl Tracker {
     }
 
     fn remove(&mut self, key: ConnKey) {
-        let Some(connection) = self.connections.remove(&key) else {
+        let Some(connection) = self.connections.remove(key.place()) else {
             return;
         };
         for (hash, place) in connection.places {
@@ -301,7 +310,7 @@ impl Tracker {
         key: ConnKey,
         answer: &HeardAnswer<'_>,
     ) -> Option<ConnKey> {
-        let place = self.connections.get(&key)?.place(answer.info_hash)?;
+        let place = self.connections.get(key.place())?.place(answer.info_hash)?;
         let swarm = self.swarms.get_mut(&answer.info_hash)?;
         let is_awaited = swarm.take_awaited(
             now,
@@ -350,7 +359,7 @@ impl Tracker {
     }
 
     fn refuse(&mut self, key: ConnKey, malformed: Malformed) {
-        let Some(connection) = self.connections.get_mut(&key) else {
+        let Some(connection) = self.connections.get_mut(key.place()) else {
             return;
         };
         connection.refused += 1;

@@ -3,11 +3,10 @@
 //! A peer's place is a keyed hash of its id, so nobody can choose it. To choose `k`: a third of
 //! them are those whose turn it is (a cursor goes round, so that within one round everybody was
 //! chosen), the others follow random points, of two neighbours the one with the lower burden.
-//! O(k log n): nothing here looks at all peers.
+//! Nothing here looks at all peers.
 
+use super::table::Table;
 use crate::rng::Rng;
-use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 /// Peers looked at from one point before it is given up.
@@ -23,15 +22,14 @@ const COMPARED: usize = 2;
 /// Things on a ring, by their place.
 #[derive(Debug)]
 pub(super) struct Ring<T> {
-    // Boxed: most swarms are small, and a node of the tree has room for eleven.
-    items: BTreeMap<u64, Box<T>>,
+    items: Table<T>,
     cursor: u64,
 }
 
 impl<T> Default for Ring<T> {
     fn default() -> Self {
         Self {
-            items: BTreeMap::new(),
+            items: Table::default(),
             cursor: 0,
         }
     }
@@ -43,19 +41,19 @@ impl<T> Ring<T> {
     }
 
     pub(super) fn get(&self, place: u64) -> Option<&T> {
-        self.items.get(&place).map(|item| &**item)
+        self.items.get(place)
     }
 
     pub(super) fn get_mut(&mut self, place: u64) -> Option<&mut T> {
-        self.items.get_mut(&place).map(|item| &mut **item)
+        self.items.get_mut(place)
     }
 
     pub(super) fn insert(&mut self, place: u64, item: T) {
-        self.items.insert(place, Box::new(item));
+        self.items.insert(place, item);
     }
 
     pub(super) fn remove(&mut self, place: u64) -> Option<T> {
-        self.items.remove(&place).map(|item| *item)
+        self.items.remove(place)
     }
 
     /// At most `count` places of items that `burden` finds eligible, those of less burden sooner.
@@ -106,20 +104,20 @@ impl<T> Ring<T> {
         let mut best: Option<(u32, u64)> = None;
         let mut at = from;
         while left > 0 && steps > 0 && seen < compared {
-            for (place, item) in self.items.range_mut(at..) {
+            for (place, item) in self.items.from_mut(at) {
                 if passed > 0 {
                     passed -= 1;
                     continue;
                 }
                 (left, steps) = (left - 1, steps - 1);
-                let found = match chosen.contains(place) {
+                let found = match chosen.contains(&place) {
                     true => None,
-                    false => burden(*place, item),
+                    false => burden(place, item),
                 };
                 if let Some(burden) = found {
                     seen += 1;
                     if best.is_none_or(|(least, _)| burden < least) {
-                        best = Some((burden, *place));
+                        best = Some((burden, place));
                     }
                 }
                 if left == 0 || steps == 0 || seen == compared {

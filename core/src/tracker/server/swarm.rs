@@ -1,7 +1,7 @@
 //! One swarm at the tracker: its seeds and its leechers, each on a ring of their own.
 
 use super::ConnKey;
-use super::member::{Bound, Member};
+use super::member::{Bound, Fingerprint, Member};
 use super::plain::Plain;
 use super::ring::Ring;
 use crate::hash::Sha256;
@@ -185,18 +185,25 @@ impl Swarm {
         for gone in gone {
             self.ring(gone.is_seed).remove(gone.position);
         }
-        self.note(now, joiner, &chosen)
+        self.note(now, rules.interval, joiner, &chosen)
     }
 
     /// Write down who got what from whom; where they are.
-    fn note(&mut self, now: Instant, joiner: Joiner<'_>, chosen: &[Place]) -> Vec<ConnKey> {
+    fn note(
+        &mut self,
+        now: Instant,
+        interval: Duration,
+        joiner: Joiner<'_>,
+        chosen: &[Place],
+    ) -> Vec<ConnKey> {
         let has_source = chosen.iter().any(|chosen| chosen.is_seed);
         if has_source && let Some(member) = self.leechers.get_mut(joiner.place.position) {
             member.has_source = true;
         }
         let note = |(chosen, offer): (&Place, &OfferId)| {
             let member = self.ring(chosen.is_seed).get_mut(chosen.position)?;
-            Some(member.offered(now, joiner.connection, joiner.id, *offer))
+            let offer = Fingerprint::new(*offer, joiner.id);
+            Some(member.offered(now, interval, joiner.connection, offer))
         };
         chosen.iter().zip(joiner.offers).filter_map(note).collect()
     }
@@ -211,7 +218,8 @@ impl Swarm {
         by: PeerId,
     ) -> bool {
         let member = self.ring(place.is_seed).get_mut(place.position);
-        member.is_some_and(|member| member.id == id && member.take_awaited(now, offer, by))
+        let offer = Fingerprint::new(offer, by);
+        member.is_some_and(|member| member.id == id && member.take_awaited(now, offer))
     }
 
     pub(super) fn connection_of(&self, id: PeerId, key: u64) -> Option<ConnKey> {

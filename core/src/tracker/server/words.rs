@@ -10,6 +10,14 @@ use serde::Serialize;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ConnKey(pub u64);
 
+impl ConnKey {
+    /// Its place in a table: keys are numbers in a row, places are spread evenly (Knuth's
+    /// multiplicative hash, which gives no two of them the same).
+    pub(super) const fn place(self) -> u64 {
+        self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+}
+
 /// How a tracker behaves.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
