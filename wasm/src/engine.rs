@@ -15,7 +15,7 @@ use web_sys::{MessageEvent, MessagePort};
 
 use crate::clock::{Clock, random, scope};
 use crate::fetch;
-use crate::giving::{Giving, Purse};
+use crate::giving::{self, Giving, Purse};
 use crate::hashing::{self, Hashed, Hashing};
 use crate::host::{Happened, Host, PeerDid};
 use crate::link::Scratch;
@@ -153,6 +153,7 @@ impl Engine {
                     torrent.handle_connection_failed(now, peer, reason)
                 });
             }
+            FromPage::Limits(torrent, limits) => self.set_limits(now, torrent, limits),
             FromPage::OfferMade(peer, sdp) => self.with_peer(now, peer, |torrent, _| {
                 torrent.handle_offer_made(now, peer, sdp)
             }),
@@ -257,6 +258,13 @@ impl Engine {
         match self.torrents.get_mut(&torrent).map(|slot| &mut slot.state) {
             Some(State::Fetching(add, _) | State::Hashing(add, _)) => add.share = share,
             _ => self.with(now, torrent, |torrent, _| torrent.set_share(now, share)),
+        }
+    }
+
+    fn set_limits(&mut self, now: Instant, torrent: u32, limits: giving::Limits) {
+        match self.torrents.get_mut(&torrent).map(|slot| &mut slot.state) {
+            Some(State::Fetching(add, _) | State::Hashing(add, _)) => add.limits = limits,
+            _ => self.with(now, torrent, |torrent, _| torrent.set_limits(now, limits)),
         }
     }
 

@@ -71,6 +71,16 @@ impl Giving {
         }
     }
 
+    /// Other limits of its own from now on; what was given before does not count against them.
+    pub(crate) fn set_own(&mut self, now: Instant, limits: Limits, swarm: &mut Swarm) {
+        let unused = swarm.upload_allowance().unwrap_or(0);
+        let used = self.allowed.take().unwrap_or(0).saturating_sub(unused);
+        self.all.borrow_mut().take(now, used);
+        self.own = Purse::new(limits, now);
+        let is_limited = self.own.is_limited() || self.all.borrow().is_limited();
+        swarm.allow_upload(now, is_limited.then_some(0));
+    }
+
     /// Allows the swarm more, when it has used what it was allowed.
     pub(crate) fn allow(&mut self, now: Instant, swarm: &mut Swarm) {
         let mut all = self.all.borrow_mut();

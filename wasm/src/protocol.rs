@@ -48,6 +48,7 @@ pub(crate) enum FromPage {
     ChannelForwarded(PeerKey),
     ChannelOpened(PeerKey),
     ConnectionFailed(PeerKey, String),
+    Limits(u32, Limits),
     OfferMade(PeerKey, String),
     Received(PeerKey, JsValue),
     Remove(u32),
@@ -131,6 +132,7 @@ impl FromPage {
             "connectionFailed" => {
                 Self::ConnectionFailed(peer()?, text(message, "reason").unwrap_or_default())
             }
+            "limits" => Self::Limits(number(message, "torrent")? as u32, limits(message)),
             "offerMade" => Self::OfferMade(peer()?, text(message, "sdp")?),
             "received" => Self::Received(peer()?, field(message, "bytes")),
             "remove" => Self::Remove(number(message, "torrent")? as u32),

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use headwater_core::ids::{InfoHashV1, InfoHashV2};
+use headwater_core::ids::{InfoHashV1, InfoHashV2, to_hex};
 use headwater_core::layout::Layout;
 use headwater_core::metainfo::Metainfo;
 use headwater_core::swarm::{PeerStats, Stats, Swarm};
@@ -77,17 +77,21 @@ pub(crate) struct Report {
 pub(crate) struct Measured {
     #[serde(flatten)]
     stats: Stats,
+    /// Our own peer id in hex.
+    peer_id: String,
     /// Bytes that may still be given; `None` for no limit.
     upload_left: Option<u64>,
     /// Bytes of this worker's WebAssembly memory, all torrents together. It never shrinks.
     wasm_memory: u32,
 }
 
-/// Where each piece stands: the core's `PieceMap`, its states as a `Uint8Array`.
+/// Where each piece stands: the core's `PieceMap`, its states and sources as `Uint8Array`s.
 #[derive(Debug, Serialize)]
 pub(crate) struct Pieces {
     #[serde(serialize_with = "crate::protocol::as_bytes")]
     states: Vec<u8>,
+    #[serde(serialize_with = "crate::protocol::as_bytes")]
+    sources: Vec<u8>,
     window: Vec<Range<u32>>,
     heads: Vec<u32>,
 }
@@ -101,12 +105,14 @@ impl Report {
                 .map(|metainfo| left(metainfo.layout(), &stats)),
             stats: Measured {
                 stats,
+                peer_id: to_hex(&swarm.peer_id().0),
                 upload_left,
                 wasm_memory: wasm_memory(),
             },
             peers: swarm.peers(now),
             pieces: Pieces {
                 states: pieces.states,
+                sources: pieces.sources,
                 window: pieces.window,
                 heads: pieces.heads,
             },

@@ -12,7 +12,7 @@ use headwater_core::tracker::client::{self, Client, ClientConfig, TrackerKey};
 use wasm_bindgen::JsValue;
 use web_sys::RtcDataChannel;
 
-use crate::giving::Giving;
+use crate::giving::{Giving, Limits};
 use crate::host::{Host, PeerDid, ReaderDid, TrackerDid};
 use crate::link::{Link, Scratch};
 use crate::protocol::{Page, Refusal, Share, ToPage};
@@ -138,6 +138,11 @@ impl Torrent {
             }
             (None, Share::Off) | (Some(_), Share::Download | Share::Full) => {}
         }
+    }
+
+    /// What may be given of it from now on.
+    pub(crate) fn set_limits(&mut self, now: Instant, limits: Limits) {
+        self.giving.set_own(now, limits, &mut self.swarm);
     }
 
     /// Whether a file may be read from now on.

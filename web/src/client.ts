@@ -188,7 +188,7 @@ export class Headwater extends Emitter<HeadwaterEvents> {
     const transfer = source.kind === "metainfo" ? [source.bytes.buffer] : [];
     const add = { torrent: torrent.key, source, trackers: [...trackers], windowBytes, maxPeers };
     const { share } = torrent.sharing;
-    this.#engine.post({ kind: "add", ...add, share, limits: limits(options), deselected: [...(options.deselect ?? [])] }, transfer);
+    this.#engine.post({ kind: "add", ...add, share, limits: limits({ ...options, ...torrent.limits }), deselected: [...(options.deselect ?? [])] }, transfer);
     torrent.isPosted = true;
   }
 
@@ -200,6 +200,7 @@ export class Headwater extends Emitter<HeadwaterEvents> {
       streamUrl: (path) => link.streamUrl(path),
       openRead: (torrent, file, range) => new Read(this.#reads, { torrent, file, ...range }),
       select: (torrent, file, selected) => this.#engine.post({ kind: "select", torrent, file, selected }),
+      setLimits: (torrent, given) => this.#engine.post({ kind: "limits", torrent, limits: limits(given) }),
       setShare: (torrent, share) => this.#engine.post({ kind: "share", torrent, share }),
       path: (peer) => this.#connections.path(peer),
       record: (kind, details) => this.#recorder.add(kind, details),

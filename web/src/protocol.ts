@@ -55,6 +55,8 @@ export type ToWorker =
     }
   /** What a torrent gives and takes from now on. */
   | { kind: "share"; torrent: TorrentKey; share: Share }
+  /** How much of it is given from now on. */
+  | { kind: "limits"; torrent: TorrentKey; limits: Limits }
   | { kind: "select"; torrent: TorrentKey; file: number; selected: boolean }
   | { kind: "remove"; torrent: TorrentKey }
   | { kind: "streams"; port: MessagePort }

@@ -86,6 +86,8 @@ export interface Stats {
   uploadLeft: number | null;
   /** Bytes of the engine's WebAssembly memory, of all torrents together. It never shrinks. */
   wasmMemory: number;
+  /** Our own peer id in hex. */
+  peerId: string;
 }
 
 /** What the path to a peer is: within one network, through routers, or by way of a relay (TURN). */
@@ -94,6 +96,8 @@ export type PathKind = "direct" | "local" | "relayed";
 /** One peer's figures. */
 export interface PeerStats {
   peer: PeerKey;
+  /** Its peer id in hex, once it said it: the same wherever it is connected, another every time it joins. */
+  id?: string | null;
   /** How the engine calls it. */
   name: string;
   /** How it calls itself. */
@@ -136,10 +140,15 @@ export interface PeerStats {
 /** What a piece is: not here, under way, here and verified, turned out wrong and fetched again. */
 export const PieceState = { missing: 0, inFlight: 1, verified: 2, refused: 3 } as const;
 
+/** Where a piece came from: bits, for its blocks may have come from several. `storage`: it was here already. */
+export const PieceSource = { peers: 1, origin: 2, storage: 4 } as const;
+
 /** Where each piece stands. */
 export interface PieceMap {
   /** A {@link PieceState} per piece. */
   states: Uint8Array;
+  /** {@link PieceSource} bits per piece: where it came from. What was let go since is remembered. */
+  sources: Uint8Array;
   /** Runs of pieces that may be fetched: `start` up to, not including, `end`. */
   window: { start: number; end: number }[];
   /** The piece each reader is at. */

@@ -7,7 +7,7 @@ import { TorrentFile, type FileHost } from "./file.js";
 import type { ErrorMessage, HashedMessage, Metadata, PeerKey, StatsMessage, TorrentKey, TorrentMessage, TrackerState } from "./protocol.js";
 import type { ByteRange } from "./range.js";
 import { Read } from "./read.js";
-import type { Share, Sharing } from "./sharing.js";
+import type { Share, Sharing, UploadLimits } from "./sharing.js";
 import type { EngineEvent, PathKind, PeerStats, PieceMap, Stats } from "./stats.js";
 
 export type { TrackerState };
@@ -49,6 +49,7 @@ export interface TorrentHost extends Omit<FileHost, "openRead" | "select"> {
   path(peer: PeerKey): PathKind | undefined;
   record(kind: string, details: Record<string, unknown>): void;
   select(torrent: TorrentKey, file: number, selected: boolean): void;
+  setLimits(torrent: TorrentKey, limits: UploadLimits): void;
   setShare(torrent: TorrentKey, share: Share): void;
   remove(torrent: Torrent): void;
 }
@@ -79,6 +80,8 @@ export class Torrent extends Emitter<TorrentEvents> {
   #isRead = false;
   /** @internal Whether the engine knows of it. */
   isPosted = false;
+  /** @internal What {@link setLimits} said before the engine knew of it. */
+  limits: UploadLimits = {};
 
   /** @internal */
   constructor(host: TorrentHost, key: TorrentKey, init: TorrentInit) {
@@ -181,6 +184,12 @@ export class Torrent extends Emitter<TorrentEvents> {
   setShare(share: Share | undefined): void {
     this.#asked = share;
     this.decideSharing();
+  }
+
+  /** How much of it is given from now on, within the client's limits; what was given before does not count. */
+  setLimits(limits: UploadLimits): void {
+    this.limits = limits;
+    if (this.isPosted) this.#host.setLimits(this.#key, limits);
   }
 
   /** Leaves the swarm until {@link resume}: nothing is fetched, nothing is given, nobody is spoken to. Pieces stay. */

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::provenance::FROM_PEERS;
 use super::torrent::Verdict;
 use super::{Event, Order, Swarm};
 use crate::assembler::Received;
@@ -436,6 +437,7 @@ impl Swarm {
                 partial.prove_all();
                 let (data, known) = partial.into_parts();
                 let leaves = leaves.unwrap_or(known);
+                torrent.provenance.record(piece.get(), FROM_PEERS);
                 let data = data.into();
                 torrent.cache.insert(piece.get(), Cached { data, leaves });
                 if torrent.keeping.is_some() {

@@ -18,6 +18,7 @@ mod keeping;
 mod messages;
 mod metadata;
 mod proofs;
+mod provenance;
 mod reading;
 mod stats;
 mod tick;

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Swarm;
 use super::keeping::Keeping;
+use crate::ids::to_hex;
 use crate::peer::Transport;
 use crate::time::Instant;
 
@@ -63,6 +64,8 @@ pub struct Stats {
 pub struct PeerStats {
     /// Its connection's number.
     pub peer: u64,
+    /// Its peer id in hex, once it said it: the same wherever it is connected.
+    pub id: Option<String>,
     /// How the driver calls it.
     pub name: String,
     /// How it calls itself.
@@ -109,6 +112,8 @@ pub struct PeerStats {
 pub struct PieceMap {
     /// Per piece: 0 not here, 1 under way, 2 here and verified, 3 turned out wrong and is fetched again.
     pub states: Vec<u8>,
+    /// Per piece where it came from, as bits: 1 peers, 2 an origin, 4 it was here. What was let go is remembered.
+    pub sources: Vec<u8>,
     /// The window: runs of pieces that may be fetched.
     pub window: Vec<Range<u32>>,
     /// The piece each reader is at.
@@ -162,6 +167,7 @@ impl Swarm {
             .values()
             .map(|peer| PeerStats {
                 peer: peer.key.0,
+                id: peer.id.map(|id| to_hex(&id.0)),
                 name: peer.name.clone(),
                 client: peer.client(),
                 transport: peer.transport,
@@ -208,7 +214,9 @@ impl Swarm {
                 .piece_at(byte)
                 .map(|(piece, _)| piece.get())
         };
+        let source = |piece: u32| torrent.provenance.of(piece, torrent.have.has(piece));
         PieceMap {
+            sources: (0..torrent.layout().piece_count()).map(source).collect(),
             states: (0..torrent.layout().piece_count()).map(state).collect(),
             window: torrent.window.ranges().to_vec(),
             heads: torrent

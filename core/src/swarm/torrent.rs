@@ -6,6 +6,7 @@ use core::ops::Range;
 use super::blame::Suspects;
 use super::hashes::HashDesk;
 use super::keeping::Keeping;
+use super::provenance::Provenance;
 use crate::assembler::Assembler;
 use crate::availability::Availability;
 use crate::bitfield::Bitfield;
@@ -60,6 +61,7 @@ pub(super) struct Torrent {
     pub cache: Cache,
     pub readers: Map<ReaderId, Reader>,
     pub suspects: Suspects,
+    pub provenance: Provenance,
     pub hashes: HashDesk,
     /// It contradicts itself: nothing more is fetched.
     pub broken: bool,
@@ -83,6 +85,7 @@ impl Torrent {
             cache: Cache::new(window_bytes),
             readers: Map::new(),
             suspects: Suspects::default(),
+            provenance: Provenance::new(pieces),
             hashes: HashDesk::default(),
             broken: false,
             keeping: None,

@@ -37,3 +37,16 @@ export function host(url: string): string {
 export function swarm(complete: number, incomplete: number): string {
   return `${complete} ${complete === 1 ? "seed" : "seeds"}, ${incomplete} ${incomplete === 1 ? "viewer" : "viewers"}`;
 }
+
+/** `75` → `1:15`. */
+export function time(seconds: number): string {
+  const whole = Math.floor(seconds);
+  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const two = (count: number): string => String(count).padStart(2, "0");
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
+}
+
+/** A part of one, in whole percent; all only if it is all. */
+export function share(part: number): string {
+  return `${part < 1 ? Math.min(99, Math.round(part * 100)) : 100} %`;
+}

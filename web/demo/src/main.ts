@@ -1,22 +1,31 @@
 /**
- * The demo page: opens the torrent its address names, plays it, and shows how it comes.
+ * The demo page: opens the torrent its address names, or gives a film of the visitor's own, and tells
+ * its parts.
  *
  * The address after `#` is a magnet link or the URL of a .torrent file; without one, the server's
- * `config.json` may name a film.
+ * `config.json` may name a film. It needs no server of ours: any static host and any tracker do.
  */
-import { Headwater, HeadwaterError, PieceState, type Torrent, type TorrentFile } from "headwater";
-import { element, make, setText } from "./dom.js";
-import { EventLog } from "./event-log.js";
-import { showStats, showTrackers } from "./figures.js";
-import * as format from "./format.js";
-import { PeersTable } from "./peers-table.js";
-import { PieceMapView } from "./piece-map.js";
-import { hideProblem, showProblem } from "./problem.js";
+import { Headwater, HeadwaterError, type Torrent, type TorrentFile } from "headwater";
+import { bindTheme } from "./colours.js";
+import { bindDrop } from "./drop.js";
+import { element } from "./dom.js";
+import { swarmOf, type Film, type View } from "./film.js";
+import { Ledger } from "./ledger.js";
+import { Neighbours, Voice } from "./neighbours.js";
+import { BreakIt } from "./views/break.js";
+import { Chart } from "./views/chart.js";
+import { Details } from "./views/details.js";
+import { Doctor } from "./views/doctor.js";
+import { Limits } from "./views/limits.js";
+import { bindNotice, hideNotice, showNotice } from "./views/notice.js";
+import { Player } from "./views/player.js";
+import { Ribbon } from "./views/ribbon.js";
+import { ShareCards } from "./views/share.js";
+import { Swarm } from "./views/swarm.js";
 
 interface Demo {
   client: Headwater | null;
-  torrent: Torrent | null;
-  file: TorrentFile | null;
+  film: Film | null;
 }
 
 declare global {
@@ -26,16 +35,31 @@ declare global {
   }
 }
 
-const demo: Demo = { client: null, torrent: null, file: null };
+const demo: Demo = { client: null, film: null };
 window.headwaterDemo = demo;
 
-const video = element("video", HTMLVideoElement);
-const screen = video.parentElement as HTMLElement;
+bindTheme(element("theme", HTMLButtonElement));
+const ledger = new Ledger();
+const neighbours = new Neighbours();
+const voice = new Voice();
+const player = new Player();
+const limits = new Limits();
+const breakIt = new BreakIt(player.video, neighbours, () => limits.options.windowBytes);
+const views: readonly View[] = [
+  player,
+  new Ribbon(player.video),
+  new Swarm(neighbours, ledger),
+  new Chart(ledger),
+  new Doctor(),
+  limits,
+  breakIt,
+  new ShareCards(),
+  new Details(),
+];
 const input = element("torrent-id", HTMLInputElement);
-const choice = element("file", HTMLSelectElement);
-const map = new PieceMapView(element("pieces", HTMLCanvasElement));
-const peers = new PeersTable(element("peers", HTMLElement));
-const log = new EventLog(element("log", HTMLElement));
+const tracker = element("tracker", HTMLInputElement);
+/** Trackers of the server the page came from, if it has any. */
+let served: string[] = [];
 
 element("open", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault();
@@ -45,21 +69,27 @@ element("open", HTMLFormElement).addEventListener("submit", (event) => {
   else location.hash = id;
 });
 addEventListener("hashchange", () => open(addressed()));
-choice.addEventListener("change", () => {
-  const file = demo.torrent?.files.find(({ index }) => index === Number(choice.value));
-  if (file) void play(file);
-});
-video.addEventListener("error", () => {
+bindDrop(give);
+bindNotice(() => (demo.film?.isOurs ? undefined : open(input.value.trim())));
+player.onChoice = (index) => void play(demo.film?.torrent.files[index]);
+player.video.addEventListener("error", () => {
   // An emptied element fails as well.
-  if (!video.getAttribute("src") || !video.error) return;
-  showProblem(new HeadwaterError("mediaFailed", `The browser gave up on this file: ${video.error.message || "no reason given"}.`));
+  const { error } = player.video;
+  if (player.video.getAttribute("src") && error) fail(new HeadwaterError("mediaFailed", `The browser gave up on this file: ${error.message || "no reason given"}.`));
 });
-video.addEventListener("loadeddata", () => setScreen("playing"));
+limits.onMemory = () => {
+  const { film } = demo;
+  if (film && !film.isOurs) open(film.id, player.video.currentTime);
+};
 
 void start();
 
 async function start(): Promise<void> {
-  const id = addressed() || (await served());
+  const config = await serverConfig();
+  served = config.trackers;
+  element("tracker-choice", HTMLElement).hidden = served.length > 0;
+  if (config.controls) void breakIt.bindServer();
+  const id = addressed() || config.id;
   if (id) open(id);
 }
 
@@ -69,74 +99,108 @@ function addressed(): string {
   return /^(magnet|https?)%3a/i.test(text) ? decodeURIComponent(text) : text;
 }
 
-/** The film of the server the page came from, if it has one. */
-async function served(): Promise<string> {
+/** What the server the page came from has: a film, and trackers. A static host may have such a file, too. */
+async function serverConfig(): Promise<{ id: string; trackers: string[]; controls: boolean }> {
   const response = await fetch("config.json").catch(() => null);
-  if (!response?.ok) return "";
-  const config: unknown = await response.json().catch(() => null);
-  const { torrent, magnet } = (config ?? {}) as { torrent?: unknown; magnet?: unknown };
-  return typeof torrent === "string" ? torrent : typeof magnet === "string" ? magnet : "";
+  const config: unknown = response?.ok ? await response.json().catch(() => null) : null;
+  const { torrent, magnet, trackers, controls } = (config ?? {}) as Partial<Record<"controls" | "magnet" | "torrent" | "trackers", unknown>>;
+  return {
+    id: typeof torrent === "string" ? new URL(torrent, document.baseURI).href : typeof magnet === "string" ? magnet : "",
+    controls: controls === true,
+    trackers: Array.isArray(trackers) ? trackers.filter((url) => typeof url === "string") : [],
+  };
 }
 
-function open(id: string): void {
+function open(id: string, atSeconds = 0): void {
   close();
   input.value = id;
   if (!id) return;
+  begin(() => client().add(id, limits.options), { id, isOurs: false }, atSeconds);
+}
+
+/** Gives files of the visitor's own, from where they lie. */
+function give(files: readonly File[]): void {
+  if (files.length === 0) return;
+  const trackers = served.length > 0 ? served : [tracker.value.trim()].filter(Boolean);
+  if (trackers.length === 0) {
+    showNotice(new HeadwaterError("noTracker", "Viewers need a tracker to find this tab.", { hint: "Name one in the field under the button: your own (headwater track), or a public one." }));
+    return tracker.focus();
+  }
+  close();
+  input.value = "";
+  begin(() => client().seed(files, { ...limits.options, share: "share", trackers }), { id: "", isOurs: true });
+}
+
+function client(): Headwater {
+  if (demo.client) return demo.client;
+  demo.client = new Headwater();
+  demo.client.on("error", fail);
+  void demo.client.ready.then(() => demo.film && !demo.film.torrent.name && player.setPhase(demo.film.isOurs ? "Hashing…" : "Asking the tracker…"), () => {});
+  return demo.client;
+}
+
+function begin(join: () => Torrent, { id, isOurs }: Pick<Film, "id" | "isOurs">, atSeconds = 0): void {
   try {
-    setScreen("loading", demo.client ? "Asking the tracker…" : "Loading the engine…");
-    setText(element("title", HTMLElement), "Opening…");
-    demo.client ??= makeClient();
-    demo.torrent = demo.client.add(id);
-    follow(demo.torrent);
+    player.setState("loading", demo.client ? "Asking the tracker…" : "Loading the engine…");
+    const film: Film = { torrent: join(), id, isOurs, file: null };
+    demo.film = film;
+    follow(film, atSeconds);
+    for (const view of views) view.open?.(film);
   } catch (error) {
     fail(error);
   }
 }
 
-function makeClient(): Headwater {
-  const client = new Headwater();
-  client.on("error", fail);
-  void client.ready.then(() => setPhase("Asking the tracker…"), () => {});
-  return client;
-}
-
 function close(): void {
-  hideProblem();
-  video.removeAttribute("src");
-  video.load();
-  demo.torrent?.remove();
-  demo.torrent = null;
-  demo.file = null;
-  map.show(null, 0);
-  peers.show([], 0);
-  showTrackers([]);
-  setText(element("title", HTMLElement), "No film yet");
-  setText(element("subtitle", HTMLElement), "");
-  element("file-choice", HTMLElement).hidden = true;
-  setScreen("empty", "Open a magnet link to watch a film.");
+  hideNotice();
+  demo.film?.torrent.remove();
+  demo.film = null;
+  ledger.clear();
+  for (const view of views) view.close?.();
 }
 
-function follow(torrent: Torrent): void {
-  log.follow(torrent);
+function follow(film: Film, atSeconds: number): void {
+  const { torrent } = film;
   torrent.on("stats", (stats) => {
-    showStats(stats);
-    map.show(torrent.pieces, torrent.pieceLength);
-    peers.show(torrent.peers, torrent.pieceCount);
+    ledger.add(torrent.peers, stats);
+    for (const view of views) view.update?.(film, stats);
+    const links = torrent.peers.flatMap(({ id, receiveRate, sendRate }) => (id ? [{ peerId: id, receiveRate, sendRate }] : []));
+    voice.say({ kind: "report", swarm: swarmOf(film), peerId: stats.peerId, role: "tab", links, received: stats.received, fromViewers: ledger.total.viewers });
   });
-  torrent.on("pieceVerified", ({ piece }) => map.setState(piece, PieceState.verified));
-  torrent.on("pieceEvicted", ({ piece }) => map.setState(piece, PieceState.missing));
-  torrent.on("pieceRefused", ({ piece }) => map.setState(piece, PieceState.refused));
   torrent.on("trackerState", ({ state, complete, incomplete }) => {
-    showTrackers(torrent.trackers);
-    if (state !== "lost") hideProblem("trackerDown");
-    if (state === "announced" && !torrent.name) setPhase((complete ?? 0) + (incomplete ?? 0) > 1 ? "Connecting to peers…" : "Nobody else is here yet; waiting for a peer…");
+    if (state !== "lost") hideNotice("trackerDown");
+    if (state === "announced" && !torrent.name) player.setPhase((complete ?? 0) + (incomplete ?? 0) > 1 ? "Connecting to peers…" : "Nobody else is here yet; waiting for a peer…");
   });
   torrent.on("peerOpened", () => {
-    hideProblem("trackerDown");
-    if (!torrent.name) setPhase("Reading what the torrent holds…");
+    hideNotice("trackerDown");
+    if (!torrent.name) player.setPhase("Reading what the torrent holds…");
   });
   torrent.on("error", (error) => isWorthANotice(error, torrent) && fail(error));
-  torrent.on("metadata", () => showTorrent(torrent));
+  torrent.on("metadata", () => know(film, atSeconds));
+}
+
+function know(film: Film, atSeconds: number): void {
+  const { torrent } = film;
+  if (film.isOurs) {
+    film.id = torrent.magnet;
+    // The address is one that can be handed on; a film of this tab is not opened anew by it.
+    history.replaceState(null, "", `#${torrent.magnet}`);
+  }
+  for (const view of views) view.know?.(film);
+  const chosen = playable(torrent.files);
+  if (chosen) void play(chosen, atSeconds);
+  else fail(new HeadwaterError("mediaFailed", "There is no file in this torrent that a browser plays."));
+}
+
+/** The file that is meant: the largest that plays. */
+function playable(files: readonly TorrentFile[]): TorrentFile | undefined {
+  return files.filter(({ type }) => /^(video|audio)\//.test(type)).toSorted((a, b) => b.length - a.length)[0];
+}
+
+async function play(file: TorrentFile | undefined, atSeconds = 0): Promise<void> {
+  if (!file || !demo.film) return;
+  demo.film.file = file;
+  await player.play(file, atSeconds).catch(fail);
 }
 
 /** One tracker of several that is down, or one that has done its work, is a matter for the list of trackers. */
@@ -144,52 +208,11 @@ function isWorthANotice({ code }: HeadwaterError, { trackers, peers }: Torrent):
   return code !== "trackerDown" || (peers.length === 0 && trackers.every(({ state }) => state === "lost"));
 }
 
-function showTorrent(torrent: Torrent): void {
-  document.title = `${torrent.name} · Headwater`;
-  setText(element("title", HTMLElement), torrent.name);
-  const kind = torrent.infoHashV1 && torrent.infoHashV2 ? "hybrid" : torrent.infoHashV2 ? "v2" : "v1";
-  setText(element("subtitle", HTMLElement), `${format.bytes(torrent.length)} in ${torrent.pieceCount} pieces of ${format.bytes(torrent.pieceLength)}, ${kind}`);
-  choice.replaceChildren(
-    ...torrent.files.map((file) => Object.assign(make("option", `${file.path} (${format.bytes(file.length)})`), { value: String(file.index) })),
-  );
-  element("file-choice", HTMLElement).hidden = torrent.files.length < 2;
-  const file = film(torrent.files);
-  if (file) void play(file);
-  else fail(new HeadwaterError("mediaFailed", "There is no file in this torrent that a browser plays."));
-}
-
-/** The file that is meant: the largest that plays. */
-function film(files: readonly TorrentFile[]): TorrentFile | undefined {
-  return files.filter(({ type }) => /^(video|audio)\//.test(type)).toSorted((a, b) => b.length - a.length)[0];
-}
-
-async function play(file: TorrentFile): Promise<void> {
-  demo.file = file;
-  choice.value = String(file.index);
-  setScreen("loading", "Fetching the first pieces…");
-  try {
-    await file.streamTo(video);
-  } catch (error) {
-    return fail(error);
-  }
-  // Browsers want a click before sound; the controls are there.
-  await video.play().catch(() => {});
-}
-
 function fail(error: unknown): void {
   const known = error instanceof HeadwaterError ? error : new HeadwaterError("engineFailed", String(error));
-  showProblem(known);
+  showNotice(known);
   // What is down may come back; the rest stays as it is.
   if (known.code === "trackerDown") return;
-  setScreen("failed", "This film does not play.");
-  if (!demo.torrent?.name) setText(element("title", HTMLElement), "No film");
-}
-
-function setScreen(state: "empty" | "failed" | "loading" | "playing", phase = ""): void {
-  screen.dataset["state"] = state;
-  if (phase) setPhase(phase);
-}
-
-function setPhase(phase: string): void {
-  setText(element("phase", HTMLElement), phase);
+  player.setState("failed", "This film does not play.");
+  if (!demo.film?.torrent.name) player.setTitle("No film", known.message);
 }

@@ -1,7 +1,7 @@
 /** What happened, newest first, in words. */
 import type { HeadwaterError, Torrent } from "headwater";
-import { make } from "./dom.js";
-import * as format from "./format.js";
+import { make } from "../dom.js";
+import * as format from "../format.js";
 
 /** Lines kept; older ones go. */
 const MAX_LINES = 60;

@@ -1,7 +1,7 @@
 /** The table of peers: one row each, kept while the peer is there. */
 import type { PeerStats } from "headwater";
-import { make, setText } from "./dom.js";
-import * as format from "./format.js";
+import { make, setText } from "../dom.js";
+import * as format from "../format.js";
 
 /** Fills a table body. */
 export class PeersTable {
