@@ -16,6 +16,8 @@ const MAX_FRAMES = 12;
 const VIEWERS = 5;
 const SEEKS = 20;
 const SEEK_EVERY_MS = 200;
+/** For the picture after the last seek. */
+const PATIENCE_MS = 30_000;
 
 /** Six buttons and what came of them. */
 export class BreakIt implements View {
@@ -27,6 +29,8 @@ export class BreakIt implements View {
   readonly #hide = element("hide-origin", HTMLButtonElement);
   #film: Film | null = null;
   #server: ServerState | null = null;
+  /** What the liar said last, until it has been told. */
+  #confession: Confession | null = null;
 
   constructor(video: HTMLVideoElement, neighbours: Neighbours, windowBytes: () => number) {
     this.#video = video;
@@ -57,8 +61,16 @@ export class BreakIt implements View {
     film.torrent.on("pieceRefused", ({ piece, peers }) => this.#say(`Piece ${piece} was wrong and is fetched again; it came from ${peers.join(", ")}.`));
   }
 
+  update(_film: Film, { refused }: Stats): void {
+    if (!this.#confession || refused === 0) return;
+    const { asked, lied, dropped } = this.#confession;
+    this.#confession = null;
+    this.#say(`The liar was asked ${times(asked)}, lied ${times(lied)}, and was dropped by ${dropped === 1 ? "one peer" : `${dropped} peers`}. ${format.bytes(refused)} were refused here; nothing of it reached the film.`);
+  }
+
   close(): void {
     this.#film = null;
+    this.#confession = null;
     this.#clear();
   }
 
@@ -110,24 +122,31 @@ export class BreakIt implements View {
     this.#sendAway.hidden = true;
   }
 
-  #hear({ swarm, asked, lied, dropped }: Confession): void {
-    if (!this.#film || swarm !== swarmOf(this.#film)) return;
-    if (dropped > 0) this.#say(`The liar was asked ${times(asked)}, lied ${times(lied)}, and was dropped by ${dropped === 1 ? "one peer" : `${dropped} peers`}. ${format.bytes(this.#film.torrent.stats?.refused ?? 0)} were refused here; none reached the film.`);
+  #hear(confession: Confession): void {
+    // With the next figures, which say what was refused here.
+    if (this.#film && confession.swarm === swarmOf(this.#film) && confession.dropped > 0) this.#confession = confession;
   }
 
   async #storm({ torrent }: Film): Promise<void> {
     const { duration } = this.#video;
     if (!Number.isFinite(duration)) return this.#say("The film has not begun yet.");
+    const began: number[] = [];
+    const tookMs: number[] = [];
+    // A seek that is overtaken by the next never ends; the times are those of the others.
+    const onSeeked = (): void => void tookMs.push(performance.now() - (began.at(-1) ?? 0));
+    this.#video.addEventListener("seeked", onSeeked);
     for (let seek = 1; seek <= SEEKS; seek += 1) {
       this.#say(`Seek ${seek} of ${SEEKS}…`);
+      began.push(performance.now());
       // Golden steps: far from the last one each time, and never the same.
       this.#video.currentTime = duration * 0.95 * ((seek * 0.618) % 1);
-      await new Promise((resolve) => setTimeout(resolve, SEEK_EVERY_MS));
+      await pause(SEEK_EVERY_MS);
     }
-    const last = performance.now();
-    const settled = (): boolean => !this.#video.seeking && this.#video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
-    while (!settled() && performance.now() - last < 30_000) await new Promise((resolve) => requestAnimationFrame(resolve));
-    this.#say(`${SEEKS} seeks. ${settled() ? `The picture was there ${Math.round(performance.now() - last)} ms after the last` : "The picture is not back yet"}; ${held(torrent.stats)}.`);
+    const limit = performance.now() + PATIENCE_MS;
+    while (this.#video.seeking && performance.now() < limit) await pause(20);
+    this.#video.removeEventListener("seeked", onSeeked);
+    const pictures = this.#video.seeking ? "the picture is not back yet" : `${tookMs.length} pictures came in time, the slowest after ${Math.round(Math.max(...tookMs))} ms`;
+    this.#say(`${SEEKS} seeks: ${pictures}; ${held(torrent.stats)}.`);
   }
 
   async #turn(what: keyof ServerState): Promise<void> {
@@ -162,6 +181,10 @@ const SAID = {
   seeder: { off: "The seeder is gone. Whatever viewers hold between them goes on playing.", on: "The seeder is back." },
   origin: { off: "The web server answers 503 for the film now.", on: "The web server serves the film again." },
 } as const;
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
 
 function times(count: number): string {
   return count === 1 ? "once" : `${count} times`;

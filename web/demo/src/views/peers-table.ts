@@ -36,12 +36,13 @@ export class PeersTable {
   }
 }
 
-const COLUMNS = 8;
+const COLUMNS = 9;
 
 function cells(peer: PeerStats, pieceCount: number): string[] {
   const name = peer.client || peer.name || "unnamed";
   return [
     peer.snubbed ? `${name} (does not answer)` : name,
+    peer.path ?? "–",
     format.rate(peer.receiveRate),
     format.rate(peer.sendRate),
     format.bytes(peer.received),
