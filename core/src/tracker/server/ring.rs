@@ -104,7 +104,7 @@ impl<T> Ring<T> {
         let mut best: Option<(u32, u64)> = None;
         let mut at = from;
         while left > 0 && steps > 0 && seen < compared {
-            for (place, item) in self.items.from_mut(at) {
+            for (place, item) in self.items.following_mut(at) {
                 if passed > 0 {
                     passed -= 1;
                     continue;

@@ -99,7 +99,7 @@ impl<T> Table<T> {
     }
 
     /// Those at `place` and behind it, up to the end.
-    pub(super) fn from_mut(&mut self, place: u64) -> impl Iterator<Item = (u64, &mut T)> {
+    pub(super) fn following_mut(&mut self, place: u64) -> impl Iterator<Item = (u64, &mut T)> {
         let (Ok(at) | Err(at)) = self.find(place);
         let slots = self.slots.iter_mut().skip(at).flatten();
         slots.map(|(place, item)| (*place, &mut **item))
@@ -172,7 +172,9 @@ mod tests {
                 assert_eq!(table.get(place), oracle.get(&place));
                 assert_eq!(table.get_mut(!place), oracle.get_mut(&!place));
                 if turn % 50 == 0 {
-                    let from = table.from_mut(place).map(|(place, item)| (place, *item));
+                    let from = table
+                        .following_mut(place)
+                        .map(|(place, item)| (place, *item));
                     assert!(from.eq(oracle.range(place..).map(|(place, item)| (*place, *item))));
                 }
             }
