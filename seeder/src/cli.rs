@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use get::GetArgs;
 
@@ -27,6 +27,19 @@ pub struct Cli {
     /// Say more in the log (repeat for even more; RUST_LOG works too)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+
+    /// How the log is written: for people, or a JSON object a line for machines
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// A JSON object a line.
+    Json,
 }
 
 /// What `headwater` can do.
@@ -45,7 +58,7 @@ pub enum Command {
 }
 
 /// Whether and where ordinary BitTorrent is spoken beside WebRTC.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct TcpArgs {
     /// Where ordinary BitTorrent clients call (default: the address and the port number of
     /// --webrtc, or any free port if that is taken)
@@ -62,7 +75,7 @@ pub struct TcpArgs {
 }
 
 /// Which kind of torrent to make.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct MakeArgs {
     /// Make a BitTorrent v1 torrent (default: hybrid, v1 and v2 in one)
     #[arg(long, conflicts_with = "v2")]
@@ -82,11 +95,21 @@ pub struct MakeArgs {
 }
 
 /// Flags of `headwater seed`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct SeedArgs {
-    /// Files or folders; each becomes a torrent of its own
-    #[arg(required = true, value_name = "PATH")]
+    /// Files or folders; each becomes a torrent of its own. Of a folder that is named with a slash at
+    /// its end (`library/`) everything in it does: films, folders, and .torrent files beside their data
+    #[arg(required_unless_present = "config", value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+
+    /// Seed what this file says, too (TOML). It and folders with a slash are read again on SIGHUP
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Remember hashes in this folder, so that the next start need not read the files (default:
+    /// $STATE_DIRECTORY, and for libraries and --config the user's own, e.g. ~/.local/state/headwater)
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
 
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -100,9 +123,10 @@ pub struct SeedArgs {
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 
-    /// Where page, tracker and torrents are served over HTTP (port 0: any free one)
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
-    pub listen: SocketAddr,
+    /// Where page, tracker and torrents are served over HTTP (port 0: any free one; default:
+    /// 127.0.0.1:8080)
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<SocketAddr>,
 
     /// The one UDP port for WebRTC (default: the address of --listen, any free port)
     #[arg(long, value_name = "ADDR:PORT")]
@@ -313,7 +337,7 @@ fn seconds() -> clap::builder::RangedU64ValueParser {
 
 /// Bytes from `262144`, `256KiB`, `256k`, `2MB`: K, M, G are powers of 1024 unless they end in `B`
 /// alone (`KB`, `MB`, `GB`), which are powers of 1000.
-fn parse_size(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     let digits = text
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(text.len());

@@ -1,14 +1,17 @@
 //! What the flags mean together: one checked value a command, so that nobody checks twice.
 
 mod get;
+mod list;
+mod seed;
 mod track;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 
-use crate::cli::{CreateArgs, MakeArgs, SeedArgs};
+use crate::cli::{CreateArgs, MakeArgs};
 use crate::error::{Error, Result};
 pub use get::{Get, Given, To, webrtc_for};
+pub use seed::{Entry, Seed};
 pub use track::Track;
 
 /// Shortest piece: a block.
@@ -47,7 +50,7 @@ impl Version {
 }
 
 /// How torrents are made.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Make {
     /// Which BitTorrent.
     pub version: Version,
@@ -76,37 +79,6 @@ pub struct Create {
     pub make: Make,
     /// One JSON object instead of words.
     pub json: bool,
-}
-
-/// `headwater seed`, checked.
-#[derive(Clone, Debug)]
-pub struct Seed {
-    /// Each becomes a torrent.
-    pub paths: Vec<PathBuf>,
-    /// An existing torrent for the one path.
-    pub torrent: Option<PathBuf>,
-    /// How the others are made; its trackers are those the person named.
-    pub make: Make,
-    /// Where to write the one torrent.
-    pub out: Option<PathBuf>,
-    /// HTTP.
-    pub listen: SocketAddr,
-    /// UDP, an address peers can be told: never the unspecified one.
-    pub webrtc: SocketAddr,
-    /// Where ordinary BitTorrent clients call, if they may.
-    pub tcp: Option<Tcp>,
-    /// Ordinary BitTorrent peers to be called.
-    pub peers: Vec<SocketAddr>,
-    /// Where viewers reach `listen`, without a slash at the end; from the bound address if `None`.
-    pub url: Option<String>,
-    /// Whether to run a tracker ourselves.
-    pub own_tracker: bool,
-    /// Bytes a second.
-    pub upload_limit: Option<u64>,
-    /// JSON lines.
-    pub json: bool,
-    /// Nothing but links, warnings and errors.
-    pub quiet: bool,
 }
 
 /// Where ordinary BitTorrent clients call.
@@ -138,60 +110,6 @@ impl Create {
     }
 }
 
-impl Seed {
-    /// Checks the flags.
-    pub fn new(args: SeedArgs) -> Result<Self> {
-        let several = args.paths.len() > 1;
-        for (given, flag) in [
-            (args.torrent.is_some(), "--torrent"),
-            (args.out.is_some(), "--out"),
-            (args.make.name.is_some(), "--name"),
-        ] {
-            if several && given {
-                return Err(Error::Usage(format!(
-                    "{flag} is for one PATH; run the command once for each"
-                )));
-            }
-        }
-        let make = Make::new(args.make, args.trackers)?;
-        if args.no_tracker && make.trackers.is_empty() && args.torrent.is_none() {
-            return Err(Error::Usage(
-                "with --no-tracker and no --tracker nobody can find this torrent; name a tracker, or leave out --no-tracker"
-                    .to_owned(),
-            ));
-        }
-        let url = args
-            .url
-            .map(|url| checked_site(&url, "--url"))
-            .transpose()?;
-        let webrtc = args.webrtc.unwrap_or(SocketAddr::new(args.listen.ip(), 0));
-        let tcp = args.tcp.at.map_or(Tcp::Beside(webrtc.ip()), Tcp::At);
-        Ok(Self {
-            paths: args.paths,
-            torrent: args.torrent,
-            make,
-            out: args.out,
-            listen: args.listen,
-            webrtc: SocketAddr::new(tellable(webrtc.ip()), webrtc.port()),
-            tcp: (!args.tcp.off).then_some(tcp),
-            peers: args.tcp.peers,
-            url,
-            own_tracker: !args.no_tracker,
-            upload_limit: args.upload_limit,
-            json: args.json,
-            quiet: args.quiet,
-        })
-    }
-
-    /// Where viewers reach us, once bound.
-    pub fn site(&self, bound: SocketAddr) -> String {
-        let address = SocketAddr::new(tellable(bound.ip()), bound.port());
-        self.url
-            .clone()
-            .unwrap_or_else(|| format!("http://{address}"))
-    }
-}
-
 impl Make {
     fn new(args: MakeArgs, trackers: Vec<String>) -> Result<Self> {
         let version = match (args.v1, args.v2) {
@@ -200,22 +118,14 @@ impl Make {
             _ => Version::Hybrid,
         };
         let piece_length = args.piece_length.map(checked_piece_length).transpose()?;
-        for tracker in &trackers {
-            check_url(tracker, &["ws", "wss", "http", "https", "udp"], "a tracker")?;
-        }
+        trackers.iter().try_for_each(|url| check_tracker(url))?;
         at_most(trackers.len(), MAX_TRACKERS, "trackers")?;
-        if let Some(name) = &args.name
-            && (name.is_empty() || name == "." || name == ".." || name.contains(['/', '\\', '\0']))
-        {
-            return Err(Error::Usage(format!(
-                "`{name}` cannot be the name of a torrent; choose one without slashes"
-            )));
-        }
+        let name = args.name.map(checked_name).transpose()?;
         let (web_seeds, comment, private) = Default::default();
         Ok(Self {
             version,
             piece_length,
-            name: args.name,
+            name,
             trackers,
             web_seeds,
             comment,
@@ -272,6 +182,19 @@ fn checked_piece_length(length: u64) -> Result<u32> {
             "a piece of {length} bytes is not possible; choose a power of two from 16KiB to 16MiB"
         ))
     })
+}
+
+fn checked_name(name: String) -> Result<String> {
+    if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\\', '\0']) {
+        return Err(Error::Usage(format!(
+            "`{name}` cannot be the name of a torrent; choose one without slashes"
+        )));
+    }
+    Ok(name)
+}
+
+fn check_tracker(url: &str) -> Result<()> {
+    check_url(url, &["ws", "wss", "http", "https", "udp"], "a tracker")
 }
 
 fn checked_site(url: &str, what: &str) -> Result<String> {

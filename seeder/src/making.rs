@@ -1,6 +1,7 @@
 //! From a path to a torrent whose bytes are at hand: made anew, or an existing one checked
 //! against the files.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -136,7 +137,7 @@ fn shape(layout: &Layout, piece: PieceIndex) -> Option<Shape> {
 }
 
 /// The torrent's files at `path`: that file, that folder, or the torrent's own name within that folder.
-fn find(metainfo: &Metainfo, path: &Path) -> Result<Vec<SourceFile>> {
+pub(crate) fn find(metainfo: &Metainfo, path: &Path) -> Result<Vec<SourceFile>> {
     let is_folder = std::fs::metadata(path)
         .map_err(|e| Error::path("read", path, e))?
         .is_dir();
@@ -159,6 +160,21 @@ fn find(metainfo: &Metainfo, path: &Path) -> Result<Vec<SourceFile>> {
         .map(|(_, entry)| entry.path.as_slice())
         .collect();
     Sources::of_paths(root, paths.into_iter())
+}
+
+/// The files at `path` in the order of a torrent that was made of them; `None` if they are not the
+/// same ones any more.
+pub(crate) fn listed(path: &Path, layout: &Layout) -> Option<Vec<SourceFile>> {
+    let listed = Sources::list(path).ok()?.files;
+    let is_single = listed.len() == 1;
+    let by_path: BTreeMap<_, _> = listed.iter().map(|file| (&file.components, file)).collect();
+    let content = layout.content_files();
+    let ordered = content.map(|(_, entry)| match is_single {
+        true => listed.first(),
+        false => by_path.get(&entry.path).copied(),
+    });
+    let ordered: Option<Vec<_>> = ordered.map(|file| file.cloned()).collect();
+    ordered.filter(|ordered| ordered.len() == listed.len())
 }
 
 fn contents(sources: &Sources) -> Contents {

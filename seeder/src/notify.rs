@@ -1,10 +1,15 @@
-//! What systemd is told: that we are ready, and that we stop (`sd_notify(3)`, `Type=notify`).
+//! What systemd is told: that we are ready, look again, and stop (`sd_notify(3)`, `Type=notify`).
 //!
 //! Says nothing where nobody listens, as on every terminal.
 
-/// Everything is ready.
-pub fn ready() {
-    say("READY=1");
+/// Everything is ready, at first or again; so many torrents are seeded.
+pub fn ready(torrents: usize) {
+    say(&format!("READY=1\nSTATUS=Seeding {torrents} torrents"));
+}
+
+/// We look again at what is to be seeded.
+pub fn reloading() {
+    say("RELOADING=1");
 }
 
 /// We were told to stop.

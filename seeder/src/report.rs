@@ -7,6 +7,9 @@ use std::time::Duration;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+/// Torrents whose links are shown to a person; programs are told all.
+const MAX_SHOWN: usize = 20;
+
 /// The first JSON line: everything is ready.
 #[derive(Debug, Serialize)]
 pub struct Ready {
@@ -43,6 +46,17 @@ pub struct Links {
     pub info_hash_v2: Option<String>,
     /// Bytes of all files.
     pub length: u64,
+}
+
+/// What came of looking again at what is to be seeded.
+#[derive(Debug, Default, Serialize)]
+pub struct Reloaded {
+    /// New, or made anew.
+    pub added: Vec<Links>,
+    /// Gone, or made anew.
+    pub removed: Vec<String>,
+    /// As before.
+    pub unchanged: usize,
 }
 
 /// Bytes per transport.
@@ -108,7 +122,7 @@ impl Reporter {
         if self.json {
             return print_json(ready);
         }
-        for links in &ready.torrents {
+        for links in ready.torrents.iter().take(MAX_SHOWN) {
             print_line(&format!(
                 "{}\n  magnet   {}\n  torrent  {}",
                 links.name, links.magnet, links.torrent
@@ -116,6 +130,9 @@ impl Reporter {
             if let Some(file) = &links.file {
                 print_line(&format!("  written  {file}"));
             }
+        }
+        if let more @ 1.. = ready.torrents.len().saturating_sub(MAX_SHOWN) {
+            print_line(&format!("and {more} more; /config.json names them all"));
         }
         print_line(&format!(
             "\nOpen  {}\n\nSeeding until stopped (Ctrl-C).",
@@ -143,6 +160,20 @@ impl Reporter {
     /// Takes the moving line away.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// Says what a reload has changed.
+pub fn reloaded(told: &Reloaded, json: bool, quiet: bool) {
+    if json {
+        print_json(&serde_json::json!({ "reloaded": told }));
+    } else if !quiet {
+        print_line(&format!(
+            "Looked again: {} added, {} removed, {} unchanged.",
+            told.added.len(),
+            told.removed.len(),
+            told.unchanged
+        ));
     }
 }
 

@@ -3,6 +3,9 @@
 //! A signal counts from the moment it is caught here; one that comes before does what the system does
 //! with it, and that is the end.
 
+#[cfg(unix)]
+use std::io::{IsTerminal, stdin};
+
 use crate::error::{Error, Result};
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -36,6 +39,38 @@ impl Stop {
         }
         #[cfg(not(unix))]
         let _ = tokio::signal::ctrl_c().await;
+    }
+}
+
+/// SIGHUP: look again.
+#[derive(Debug)]
+pub struct Reload {
+    #[cfg(unix)]
+    hung_up: Signal,
+    #[cfg(unix)]
+    had_terminal: bool,
+}
+
+impl Reload {
+    /// Catches them from now on; to be called within a runtime.
+    pub fn catch() -> Result<Self> {
+        Ok(Self {
+            #[cfg(unix)]
+            hung_up: caught(SignalKind::hangup())?,
+            #[cfg(unix)]
+            had_terminal: stdin().is_terminal(),
+        })
+    }
+
+    /// Until one has come; false if it came because our terminal is gone, which is the end.
+    pub async fn told(&mut self) -> bool {
+        #[cfg(unix)]
+        {
+            self.hung_up.recv().await;
+            !self.had_terminal || stdin().is_terminal()
+        }
+        #[cfg(not(unix))]
+        std::future::pending().await
     }
 }
 

@@ -211,6 +211,11 @@ impl SourceFile {
         self.stamp.length
     }
 
+    /// When it last changed, when it was listed.
+    pub const fn modified(&self) -> Option<SystemTime> {
+        self.stamp.modified
+    }
+
     /// Opens it, if it still is what was listed.
     pub fn open(&self) -> io::Result<File> {
         let file = open_at_once(&self.path)?;

@@ -68,6 +68,11 @@ impl Storage {
         }
     }
 
+    /// Its files that are no padding, in the layout's order.
+    pub fn files(&self) -> &[SourceFile] {
+        &self.files
+    }
+
     /// Whether its files are still being written.
     pub const fn grows(&self) -> bool {
         self.grows

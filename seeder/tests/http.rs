@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwater::hashing::{Wanted, hash_pieces, progress};
-use headwater::http::{self, Content, Limits, Published, Site};
+use headwater::http::{self, Content, Limits, Published, Shown, Site};
 use headwater::source::Sources;
 use headwater::storage::Storage;
 use headwater_core::layout::{Arrangement, FileEntry, Layout};
@@ -51,7 +51,7 @@ fn serve_within(
         content: Content::Disk(Arc::new(Storage::new(layout, sources.files, hashes))),
     };
     let site = Site {
-        torrents: vec![published],
+        torrents: vec![published.into()],
         trackers: vec!["ws://t/announce".to_owned()],
         loopback: true,
     };
@@ -66,7 +66,7 @@ fn serve_within(
     runtime.spawn(http::serve_within(
         limits,
         listener,
-        site.router(axum::Router::new()),
+        Shown::new(site).router(axum::Router::new()),
     ));
     (runtime, address)
 }

@@ -371,7 +371,7 @@ fn systemd_is_told_when_all_is_ready_and_when_it_ends() {
         let length = socket.recv(&mut words).expect("a word, in time");
         String::from_utf8_lossy(&words[..length]).into_owned()
     };
-    assert_eq!(hears(), "READY=1");
+    assert_eq!(hears(), "READY=1\nSTATUS=Seeding 1 torrents");
     // Whoever hears that may stop it at once.
     seeder.signal("TERM");
     assert_eq!(hears(), "STOPPING=1");

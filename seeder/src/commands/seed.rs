@@ -1,44 +1,35 @@
 //! `headwater seed`: hash, track, seed, serve, and say where.
 
+mod drive;
+mod shelf;
+
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use axum::Router;
 use headwater_core::ids::PeerId;
-use headwater_core::metainfo::Metainfo;
 use headwater_core::rng::Rng;
-use headwater_core::swarm::{self, Swarm};
-use headwater_core::tracker::Progress;
-use headwater_core::tracker::client::{self, Client, ClientConfig};
-use headwater_core::tracker::http::{HttpClient, HttpConfig};
 use tokio::runtime::{Builder, Runtime};
-use tracing::warn;
+use tracing::{error, warn};
 
-use super::inspect::magnet_of;
 use super::track;
-use crate::config::{self, Seed, is_http, is_websocket, site_of, tracker_of};
-use crate::engine::{Engine, Torrent, key_space, since};
+use crate::config::{self, Seed};
+use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::http::{self, Content, Published, Site, torrent_path};
-use crate::making::{self, Made};
+use crate::http::{self, Health, Shown};
 use crate::notify;
-use crate::report::{Links, Ready, Reporter};
-use crate::signals::Stop;
+use crate::report::{Ready, Reporter, reloaded};
+use crate::signals::{Reload, Stop};
 use crate::tcp::{Tcp, TcpConfig};
-use crate::torrent_file;
 use crate::tracker;
 use crate::webrtc::{Endpoint, EndpointConfig};
 
-/// Peers of one torrent at the most.
-const MAX_PEERS: usize = 200;
+pub(super) use drive::http_client;
+use shelf::{At, Shelf};
 
 /// Connections of the process at the most, those being made included.
 const MAX_CONNECTIONS: usize = 512;
-
-/// Offers a seeder brings to a tracker: few, for the pages bring theirs, and a page that offers is
-/// connected sooner.
-const OFFERS: usize = 2;
 
 /// Does it, until it is told to stop.
 pub fn run(seed: &Seed) -> Result<()> {
@@ -57,20 +48,33 @@ pub fn run(seed: &Seed) -> Result<()> {
     let tcp =
         main.block_on(async { seed.tcp.map(|at| bind_tcp(at, webrtc.port())).transpose() })?;
     let tcp_at = tcp.as_ref().and_then(Tcp::local_addr);
-
-    let made = make_all(seed)?;
-    let site = seed.site(bound);
-    let torrents = with_trackers(seed, made, &site);
-    write_out(seed, &torrents)?;
-    let slugs = slugs(&torrents);
-    let ready = ready(seed, &site, (webrtc, tcp_at), &torrents, &slugs);
-    let beside = if seed.own_tracker {
-        tracker::router(track::embedded()?)
-    } else {
-        Router::new()
+    // From here on it is no reason to end.
+    let reload = match seed.is_library {
+        true => Some(main.block_on(async { Reload::catch() })?),
+        false => None,
     };
-    let router = published(seed, bound, &torrents, slugs).router(beside);
-    web.spawn(http::serve(listener, router));
+
+    let started = Instant::now();
+    let mut engine = Engine::new(started, endpoint, Vec::new(), seed.upload_limit);
+    if let Some(tcp) = tcp {
+        engine = engine.with_tcp(tcp);
+    }
+    let at = At {
+        started,
+        bound,
+        tcp: tcp_at.map(|address| address.port()),
+    };
+    let mut shelf = Shelf::new(seed, at, engine.handle());
+    shelf.fill()?;
+    let ready = ready(seed, &shelf, bound, (webrtc, tcp_at));
+    let tracker = seed.own_tracker.then(track::embedded).transpose()?;
+    let beside = tracker.clone().map_or_else(Router::new, tracker::router);
+    let health = Health::new(engine.handle(), tracker).router();
+    let shown = Shown::new(shelf.site());
+    web.spawn(http::serve(
+        listener,
+        shown.clone().router(beside.merge(health)),
+    ));
     if let Some(missing) = http::missing_parts() {
         warn!("{missing}");
     }
@@ -79,40 +83,66 @@ pub fn run(seed: &Seed) -> Result<()> {
     // Whoever hears that we are ready may tell us to stop in the same breath.
     let mut stop = main.block_on(async { Stop::catch() })?;
     reporter.ready(&ready);
-    notify::ready();
-    let local_tracker = seed
-        .own_tracker
-        .then(|| (tracker_of(&site), tracker_of(&site_of(bound))));
+    notify::ready(ready.torrents.len());
+    let shelf = Arc::new(Mutex::new(shelf));
     main.block_on(async {
-        let started = Instant::now();
-        let port = tcp_at.map_or(0, |address| address.port());
-        let mut driven = drive(started, torrents, local_tracker)?;
-        for torrent in driven.iter_mut().filter(|_| tcp.is_some()) {
-            let trackers = torrent.swarm.metainfo().map(Metainfo::trackers);
-            let all = trackers.unwrap_or_default().iter();
-            let http = all.filter(|url| is_http(url)).cloned().collect();
-            torrent.http = Some(http_client(started, &torrent.swarm, http, port, Some(0))?);
-        }
-        let count = driven.len();
-        let mut engine = Engine::new(started, endpoint, driven, seed.upload_limit);
-        if let Some(tcp) = tcp {
-            engine = engine.with_tcp(tcp);
-        }
-        for torrent in 0..count {
-            for peer in &seed.peers {
-                engine.heard_of(torrent, *peer);
-            }
-        }
         let stopped = async {
-            stop.told().await;
+            tokio::select! {
+                () = stop.told() => {}
+                () = renew(reload, &shelf, &shown, seed) => {}
+            }
             notify::stopping();
         };
         engine.run(stopped, |tick| reporter.tick(tick)).await;
-        Ok::<(), Error>(())
-    })?;
+    });
     reporter.finish();
     web.shutdown_background();
+    // Something may still be hashed; nobody waits for it.
+    main.shutdown_background();
     Ok(())
+}
+
+/// Whenever we are told to, has the shelf look again; until the terminal that started us is gone.
+async fn renew(reload: Option<Reload>, shelf: &Arc<Mutex<Shelf>>, shown: &Shown, seed: &Seed) {
+    let Some(mut reload) = reload else {
+        return std::future::pending().await;
+    };
+    while reload.told().await {
+        notify::reloading();
+        let (shelf, shown) = (Arc::clone(shelf), shown.clone());
+        let (json, quiet) = (seed.json, seed.quiet);
+        let done = tokio::task::spawn_blocking(move || {
+            let mut shelf = shelf.lock().unwrap_or_else(PoisonError::into_inner);
+            match shelf.renew() {
+                Ok(told) => {
+                    shown.show(shelf.site());
+                    reloaded(&told, json, quiet);
+                }
+                Err(e) => error!("{e}; everything stays as it was"),
+            }
+            notify::ready(shelf.links().len());
+        });
+        // Only a panic ends it otherwise, and that has been told.
+        let _ = done.await;
+    }
+}
+
+fn ready(
+    seed: &Seed,
+    shelf: &Shelf,
+    bound: SocketAddr,
+    (webrtc, tcp): (SocketAddr, Option<SocketAddr>),
+) -> Ready {
+    let torrents = shelf.links();
+    let first = torrents[0].clone();
+    Ready {
+        page: format!("{}/#{}", seed.site(bound), first.torrent),
+        first,
+        trackers: shelf.trackers().to_vec(),
+        torrents,
+        webrtc: webrtc.to_string(),
+        tcp: tcp.map(|address| address.to_string()),
+    }
 }
 
 pub(super) fn runtime(builder: &mut Builder) -> Result<Runtime> {
@@ -147,183 +177,6 @@ pub(super) fn bind_tcp(at: config::Tcp, beside: u16) -> Result<Tcp> {
         config::Tcp::At(address) => bind(address),
         config::Tcp::Beside(ip) => on(ip, beside).or_else(|_| on(ip, 0)),
     }
-}
-
-fn make_all(seed: &Seed) -> Result<Vec<Made>> {
-    let shown = !seed.json && !seed.quiet;
-    let one = |path| match &seed.torrent {
-        Some(torrent) => making::verify(torrent, path, shown),
-        None => making::make(path, &seed.make, shown),
-    };
-    seed.paths.iter().map(|path| one(path)).collect()
-}
-
-/// Our own tracker comes first, then those the person named, then those the torrent had.
-fn with_trackers(seed: &Seed, mut made: Vec<Made>, site: &str) -> Vec<Made> {
-    for made in &mut made {
-        let own = seed.own_tracker.then(|| tracker_of(site));
-        let mut trackers: Vec<String> = own
-            .into_iter()
-            .chain(seed.make.trackers.iter().cloned())
-            .collect();
-        for tracker in made.metainfo.trackers() {
-            if !trackers.contains(tracker) {
-                trackers.push(tracker.clone());
-            }
-        }
-        if !trackers.iter().any(|tracker| is_websocket(tracker)) {
-            warn!(
-                "no tracker of {} is a WebSocket tracker (ws:// or wss://): web pages cannot find us",
-                made.metainfo.name()
-            );
-        }
-        made.metainfo.set_trackers(trackers);
-    }
-    made
-}
-
-fn write_out(seed: &Seed, torrents: &[Made]) -> Result<()> {
-    match (&seed.out, torrents.first()) {
-        (Some(out), Some(made)) => torrent_file::write(out, &made.metainfo.to_torrent_bytes()),
-        _ => Ok(()),
-    }
-}
-
-/// A name in URLs for each torrent, no two alike.
-fn slugs(torrents: &[Made]) -> Vec<String> {
-    let mut slugs: Vec<String> = Vec::new();
-    for made in torrents {
-        let name = made.metainfo.name();
-        let free = |slug: &String| !slugs.contains(slug);
-        let numbered = (2..).map(|number| format!("{name}-{number}"));
-        slugs.extend(std::iter::once(name.to_owned()).chain(numbered).find(free));
-    }
-    slugs
-}
-
-fn ready(
-    seed: &Seed,
-    site: &str,
-    (webrtc, tcp): (SocketAddr, Option<SocketAddr>),
-    torrents: &[Made],
-    slugs: &[String],
-) -> Ready {
-    let links = torrents.iter().zip(slugs).map(|(made, slug)| {
-        let hashes = made.metainfo.info_hashes();
-        Links {
-            name: made.metainfo.name().to_owned(),
-            magnet: magnet_of(&made.metainfo).to_string(),
-            torrent: format!("{site}{}", torrent_path(slug)),
-            file: seed.out.as_ref().map(|out| out.display().to_string()),
-            info_hash_v1: hashes.v1().map(|hash| hash.to_hex()),
-            info_hash_v2: hashes.v2().map(|hash| hash.to_hex()),
-            length: made.metainfo.layout().content_length(),
-        }
-    });
-    let torrents_links: Vec<Links> = links.collect();
-    let first = torrents_links[0].clone();
-    Ready {
-        page: format!("{site}/#{}", first.torrent),
-        first,
-        trackers: torrents[0].metainfo.trackers().to_vec(),
-        torrents: torrents_links,
-        webrtc: webrtc.to_string(),
-        tcp: tcp.map(|address| address.to_string()),
-    }
-}
-
-fn published(seed: &Seed, bound: SocketAddr, torrents: &[Made], slugs: Vec<String>) -> Site {
-    let publish = |(made, slug): (&Made, String)| {
-        let hashes = made.metainfo.info_hashes();
-        let hash = hashes
-            .v1()
-            .map(|hash| hash.to_hex())
-            .or_else(|| hashes.v2().map(|hash| hash.to_hex()));
-        Published {
-            slug,
-            magnet: magnet_of(&made.metainfo).to_string(),
-            info_hash: hash.unwrap_or_default(),
-            torrent: made.metainfo.to_torrent_bytes(),
-            single: made.metainfo.is_single_file(),
-            content: Content::Disk(Arc::clone(&made.storage)),
-        }
-    };
-    Site {
-        trackers: torrents
-            .first()
-            .map(|made| made.metainfo.trackers().to_vec())
-            .unwrap_or_default(),
-        torrents: torrents.iter().zip(slugs).map(publish).collect(),
-        loopback: bound.ip().is_loopback() && seed.url.is_none(),
-    }
-}
-
-/// Swarms and tracker clients; `local_tracker` is what our own is called outside, and how we reach it ourselves.
-fn drive(
-    started: Instant,
-    made: Vec<Made>,
-    local_tracker: Option<(String, String)>,
-) -> Result<Vec<Torrent>> {
-    let mut luck = luck()?;
-    let torrent = |(number, made): (usize, Made)| {
-        let peer_id = peer_id(&mut luck);
-        let metainfo: Metainfo = made.metainfo;
-        let reached = |tracker: &String| match &local_tracker {
-            Some((outside, inside)) if tracker == outside => inside.clone(),
-            _ => tracker.clone(),
-        };
-        let client = ClientConfig {
-            peer_id,
-            swarm: metainfo.info_hashes().announced(),
-            trackers: metainfo
-                .trackers()
-                .iter()
-                .filter(|url| is_websocket(url))
-                .map(reached)
-                .collect(),
-            offers_wanted: OFFERS,
-            key_space: key_space(number),
-            seed: luck.next_u64(),
-            max_connections: MAX_PEERS,
-        };
-        let now = since(started);
-        let mut tracker = Client::new(client, now);
-        // The first announce says already that nothing is lacking.
-        let complete = Progress {
-            left: Some(0),
-            ..Progress::default()
-        };
-        tracker.handle_input(now, client::Input::Progress(complete));
-        let mut config = swarm::Config::new(peer_id, luck.next_u64());
-        config.max_peers = MAX_PEERS;
-        Torrent {
-            name: metainfo.name().to_owned(),
-            swarm: Swarm::new(config, swarm::Source::Complete(Box::new(metainfo))),
-            tracker,
-            http: None,
-            storage: Some(made.storage),
-        }
-    };
-    Ok(made.into_iter().enumerate().map(torrent).collect())
-}
-
-/// What announces a torrent to HTTP trackers, and there says where we take calls for it.
-pub(super) fn http_client(
-    started: Instant,
-    swarm: &Swarm,
-    trackers: Vec<String>,
-    port: u16,
-    left: Option<u64>,
-) -> Result<HttpClient> {
-    let config = HttpConfig {
-        peer_id: swarm.peer_id(),
-        hashes: swarm.info_hashes(),
-        trackers,
-        port,
-        left,
-        seed: luck()?.next_u64(),
-    };
-    Ok(HttpClient::new(config, since(started)))
 }
 
 pub(super) fn luck() -> Result<Rng> {

@@ -1,5 +1,7 @@
 //! Torrents that come and go while the engine runs, and how each of them fares.
 
+use std::net::SocketAddr;
+
 use headwater_core::ids::PeerKey;
 use headwater_core::time::Instant;
 use tokio::sync::oneshot;
@@ -7,6 +9,7 @@ use tokio::sync::oneshot;
 use super::readers::Command;
 use super::{Engine, Handle, Torrent, torrent_of};
 use crate::chunks::TorrentNumber;
+use crate::report::Tick;
 
 /// What is to become of torrents.
 #[derive(Debug)]
@@ -14,14 +17,17 @@ pub(super) enum Order {
     Add(TorrentNumber, Box<Torrent>),
     Limit(Option<TorrentNumber>, Option<u64>),
     Remove(TorrentNumber),
-    Tell(oneshot::Sender<Vec<Fare>>),
+    Hear(TorrentNumber, SocketAddr),
+    Tell(oneshot::Sender<(Tick, Vec<Fare>)>),
 }
 
 /// How one torrent fares.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Fare {
     /// Its name.
     pub name: String,
+    /// As it is announced, in hex.
+    pub info_hash: String,
     /// Connected peers.
     pub peers: u32,
     /// Those of them that have everything.
@@ -50,8 +56,13 @@ impl Handle {
         self.order(Order::Limit(whose, rate));
     }
 
-    /// How each fares; `None` if the engine has ended.
-    pub async fn fares(&self) -> Option<Vec<Fare>> {
+    /// Somebody is said to have or want a torrent; whether that may be is the caller's to know.
+    pub fn hear(&self, number: TorrentNumber, address: SocketAddr) {
+        self.order(Order::Hear(number, address));
+    }
+
+    /// How all and each fare; `None` if the engine has ended.
+    pub async fn fares(&self) -> Option<(Tick, Vec<Fare>)> {
         let (tell, told) = oneshot::channel();
         self.order(Order::Tell(tell));
         told.await.ok()
@@ -67,10 +78,11 @@ impl Engine {
     pub(super) fn follow(&mut self, now: Instant, order: Order) {
         match order {
             Order::Add(number, torrent) => self.torrents.add(number, *torrent),
+            Order::Hear(number, address) => self.heard_of(number, address),
             Order::Limit(whose, rate) => self.upload.limit(now, whose, rate),
             Order::Remove(number) => self.remove(now, number),
             // Whoever asked may have gone.
-            Order::Tell(tell) => drop(tell.send(self.fares(now))),
+            Order::Tell(tell) => drop(tell.send((self.figures(), self.fares(now)))),
         }
     }
 
@@ -102,6 +114,7 @@ impl Engine {
             let stats = torrent.swarm.stats(now);
             Fare {
                 name: torrent.name.clone(),
+                info_hash: torrent.swarm.info_hashes().announced().to_hex(),
                 peers: stats.peers,
                 seeds: stats.seeds,
                 sent: stats.sent,

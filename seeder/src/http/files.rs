@@ -3,8 +3,6 @@
 //! A torrent's files are a stranger's: they are served so that nothing in them runs as part of
 //! this site.
 
-use std::sync::Arc;
-
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -12,7 +10,7 @@ use headwater_core::layout::FileIndex;
 use tracing::warn;
 
 use super::range::{Asked, asked};
-use super::{Content, Site};
+use super::{Content, Shown, Site};
 
 /// What a browser may show by itself. All else is a download.
 const TYPES: [(&str, &str); 20] = [
@@ -40,11 +38,12 @@ const TYPES: [(&str, &str); 20] = [
 
 /// `/files/NAME` for a torrent of one file, `/files/NAME/path/to/file` for one of many.
 pub(super) async fn serve(
-    State(site): State<Arc<Site>>,
+    State(shown): State<Shown>,
     Path(path): Path<String>,
     method: Method,
     request: HeaderMap,
 ) -> Response {
+    let site = shown.site();
     let Some((content, file, tag)) = find(&site, &path) else {
         return (StatusCode::NOT_FOUND, "no such file here\n").into_response();
     };

@@ -7,13 +7,14 @@ mod assets;
 mod content;
 pub mod fetch;
 mod files;
+mod health;
 mod player;
 mod range;
 
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Path, Request, State};
@@ -32,6 +33,7 @@ use tracing::{debug, warn};
 
 pub use assets::{missing_parts, page_is_built};
 pub use content::{Content, Swarmed};
+pub use health::Health;
 pub use player::{PLAYLIST, paths};
 
 /// Most bytes of a request's head.
@@ -80,7 +82,7 @@ pub struct Published {
 #[derive(Debug)]
 pub struct Site {
     /// The torrents, the first one being what the page shows.
-    pub torrents: Vec<Published>,
+    pub torrents: Vec<Arc<Published>>,
     /// Trackers a page should announce to.
     pub trackers: Vec<String>,
     /// Whether strangers' names for this machine are refused: it is bound to loopback, and a page
@@ -88,11 +90,30 @@ pub struct Site {
     pub loopback: bool,
 }
 
-impl Site {
+/// A site that may be replaced while it is served.
+#[derive(Clone, Debug)]
+pub struct Shown(Arc<RwLock<Arc<Site>>>);
+
+impl Shown {
+    /// This one, for now.
+    pub fn new(site: Site) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(site))))
+    }
+
+    /// Serves another one from now on.
+    pub fn show(&self, site: Site) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(site);
+    }
+
+    /// The one of this moment.
+    fn site(&self) -> Arc<Site> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// All its routes, and those (the tracker's) that live beside them.
     pub fn router(self, beside: Router) -> Router {
-        let loopback = self.loopback;
-        let site = Arc::new(self);
+        let loopback = self.site().loopback;
+        let site = self;
         let routes = Router::new()
             .route("/config.json", get(config))
             .route("/torrents/{name}", get(torrent))
@@ -169,8 +190,9 @@ pub async fn bind(address: SocketAddr) -> crate::error::Result<(TcpListener, Soc
     Ok((listener, bound))
 }
 
-async fn config(State(site): State<Arc<Site>>) -> Response {
-    let entry = |published: &Published| {
+async fn config(State(shown): State<Shown>) -> Response {
+    let site = shown.site();
+    let entry = |published: &Arc<Published>| {
         json!({
             "name": published.slug,
             "magnet": published.magnet,
@@ -194,7 +216,8 @@ pub fn torrent_path(slug: &str) -> String {
     format!("/torrents/{}.torrent", files::encode(slug))
 }
 
-async fn torrent(State(site): State<Arc<Site>>, Path(name): Path<String>) -> Response {
+async fn torrent(State(shown): State<Shown>, Path(name): Path<String>) -> Response {
+    let site = shown.site();
     let slug = name.strip_suffix(".torrent");
     match site
         .torrents

@@ -2,8 +2,6 @@
 //!
 //! For this machine, or those that may reach the port; there is no page here and no tracker.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -11,7 +9,7 @@ use axum::middleware;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 
-use super::{Published, Site, files, only_by_local_names};
+use super::{Published, Shown, Site, files, only_by_local_names};
 
 /// Where the playlist is.
 pub const PLAYLIST: &str = "/playlist.m3u";
@@ -24,7 +22,7 @@ impl Site {
             .route("/", get(root))
             .route(PLAYLIST, get(playlist))
             .route("/files/{*path}", get(files::serve))
-            .with_state(Arc::new(self));
+            .with_state(Shown::new(self));
         if loopback {
             routes.layer(middleware::from_fn(only_by_local_names))
         } else {
@@ -33,7 +31,8 @@ impl Site {
     }
 }
 
-async fn root(State(site): State<Arc<Site>>) -> Response {
+async fn root(State(shown): State<Shown>) -> Response {
+    let site = shown.site();
     let to = match &site.torrents[..] {
         [published] if published.single => paths(published).next().map(|(_, path)| path),
         _ => None,
@@ -42,9 +41,10 @@ async fn root(State(site): State<Arc<Site>>) -> Response {
 }
 
 /// What can be played, in order; all of it, if nothing can.
-async fn playlist(State(site): State<Arc<Site>>, request: HeaderMap) -> Response {
+async fn playlist(State(shown): State<Shown>, request: HeaderMap) -> Response {
+    let site = shown.site();
     let host = request.get(header::HOST).and_then(authority);
-    let all = || site.torrents.iter().flat_map(paths);
+    let all = || site.torrents.iter().flat_map(|published| paths(published));
     let any_plays = all().any(|(name, _)| files::is_playable(&name));
     let mut text = "#EXTM3U\n".to_owned();
     for (name, path) in all().filter(|(name, _)| !any_plays || files::is_playable(name)) {

@@ -2,8 +2,8 @@
 //!
 //! For its owner alone, and replaced as a whole: whoever reads it finds the old one or the new one.
 
-use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, File, Metadata};
+use std::io;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
@@ -13,6 +13,7 @@ use headwater_core::metainfo::Metainfo;
 use serde::{Deserialize, Serialize};
 
 use super::Place;
+use crate::private;
 
 /// Longest state file we read: that of a torrent with the most pieces and files.
 const MAX_LENGTH: u64 = 64 << 20;
@@ -114,39 +115,8 @@ impl State {
         self.files = place.paths.iter().map(|path| look(path)).collect();
         self.have = to_hex(self.pieces.as_ref().map_or(&[], Bitfield::as_bytes));
         let bytes = serde_json::to_vec(self)?;
-        let mut name = place.state.file_name().unwrap_or_default().to_owned();
-        name.push(".new");
-        let new = place.state.with_file_name(name);
-        let written = write_private(&new, &bytes).and_then(|()| fs::rename(&new, &place.state));
-        if written.is_err() {
-            let _ = fs::remove_file(&new);
-        }
-        written?;
-        sync_folder(&place.state)
+        private::replace(&place.state, &bytes)
     }
-}
-
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // One that was left half written is nobody's.
-    let _ = fs::remove_file(path);
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-/// So that the new name is on the disk too.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        let folder = path.parent().filter(|folder| *folder != Path::new(""));
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
-    }
-    let _ = path;
-    Ok(())
 }
 
 fn look(path: &Path) -> Option<FileState> {

@@ -18,10 +18,10 @@ use super::mail::Mail;
 use super::web::{self, Answer, Fields, Page};
 use super::{Shared, TrackerHandle};
 
-/// `/announce`, `/scrape`, `/stats`, `/metrics` and `/healthz`. Wants [`ConnectInfo`] in the
+/// `/announce`, `/scrape` and `/stats`; how all is on that port is for others to say. Wants [`ConnectInfo`] in the
 /// request to know whom it is from.
 pub fn router(handle: TrackerHandle) -> Router {
-    let paths = ["/announce", "/scrape", "/stats", "/metrics", "/healthz"];
+    let paths = ["/announce", "/scrape", "/stats"];
     paths
         .into_iter()
         .fold(Router::new(), |router, path| router.route(path, any(serve)))

@@ -135,6 +135,11 @@ impl TrackerHandle {
         self.shared().sockets()
     }
 
+    /// All its counters as Prometheus reads them.
+    pub fn exposition(&self) -> String {
+        metrics::exposition(&self.stats(), self.sockets())
+    }
+
     /// Take nobody in any more, and send all away, a few at a time, within `during`. Blocks until
     /// they are gone or that has passed.
     pub fn drain(&self, during: Duration) {

@@ -75,11 +75,11 @@ impl Seeder {
         }
     }
 
-    /// Waits until it complains of something with these words in it.
-    pub fn complains(&self, words: &str) {
-        let complains = || self.log.recv_timeout(PATIENCE).ok();
-        let said = std::iter::from_fn(complains).any(|line| line.contains(words));
-        assert!(said, "not a word of {words:?}");
+    /// Waits until it complains of something with these words in it, and says how.
+    pub fn complains(&self, words: &str) -> String {
+        let mut complains = std::iter::from_fn(|| self.log.recv_timeout(PATIENCE).ok());
+        let said = complains.find(|line| line.contains(words));
+        said.unwrap_or_else(|| panic!("not a word of {words:?}"))
     }
 
     /// Sends it a signal.

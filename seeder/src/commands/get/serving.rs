@@ -75,7 +75,7 @@ impl Server {
             _ => playlist.clone(),
         };
         let router = Site {
-            torrents: vec![published],
+            torrents: vec![published.into()],
             trackers: Vec::new(),
             loopback: self.bound.ip().is_loopback(),
         }
