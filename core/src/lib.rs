@@ -7,7 +7,7 @@
 //! The layers, each using only what stands above it:
 //!
 //! - words: [`time`], [`rng`], [`ids`], [`bitfield`]
-//! - formats: [`bencode`], [`hash`], [`merkle`], [`layout`], [`metainfo`], [`wire`]
+//! - formats: [`bencode`], [`json`], [`hash`], [`merkle`], [`layout`], [`metainfo`], [`wire`]
 //! - parts: [`peer`], [`window`], [`availability`], [`picker`], [`assembler`], [`cache`],
 //!   [`choker`], [`grid`], [`selector`], [`pex`]
 //! - wholes: [`swarm`], [`tracker`]
@@ -25,6 +25,7 @@ pub mod choker;
 pub mod grid;
 pub mod hash;
 pub mod ids;
+pub mod json;
 pub mod layout;
 pub mod merkle;
 pub mod metainfo;

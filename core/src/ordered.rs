@@ -5,6 +5,7 @@
 //! type of its own costs a page 4 KB to download before it shows its first frame.
 
 use alloc::vec::Vec;
+use core::borrow::Borrow;
 use core::ops::{Bound, RangeBounds};
 use core::{mem, slice};
 
@@ -85,16 +86,24 @@ impl<K, V> Map<K, V> {
 
 impl<K: Ord, V> Map<K, V> {
     /// Where `key` is, or would be.
-    fn find(&self, key: &K) -> Result<usize, usize> {
+    fn find<Q: Ord + ?Sized>(&self, key: &Q) -> Result<usize, usize>
+    where
+        K: Borrow<Q>,
+    {
         // What comes in order, as most does, is found at once.
         match self.entries.last() {
-            Some((last, _)) if last < key => Err(self.entries.len()),
-            _ => self.entries.binary_search_by(|(known, _)| known.cmp(key)),
+            Some((last, _)) if last.borrow() < key => Err(self.entries.len()),
+            _ => self
+                .entries
+                .binary_search_by(|(known, _)| known.borrow().cmp(key)),
         }
     }
 
     /// What `key` stands for.
-    pub fn get(&self, key: &K) -> Option<&V> {
+    pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
         self.find(key).ok().map(|at| &self.entries[at].1)
     }
 
@@ -208,6 +217,12 @@ impl<'a, K, V> Entry<'a, K, V> {
 impl<K, V> Default for Map<K, V> {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl<K: Ord, V, const N: usize> From<[(K, V); N]> for Map<K, V> {
+    fn from(entries: [(K, V); N]) -> Self {
+        entries.into_iter().collect()
     }
 }
 

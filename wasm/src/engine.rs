@@ -239,11 +239,10 @@ impl Engine {
                 let storage = Storage::new(files).map_err(|_| {
                     Refusal::new("hashFailed", "This browser's workers cannot read files.")
                 })?;
-                self.page.tell(&ToPage::Hashed {
-                    torrent,
-                    metainfo: metainfo.to_torrent_bytes(),
-                    sources,
-                });
+                self.page.tell_with(
+                    &ToPage::Hashed { torrent, sources },
+                    &[("metainfo", &metainfo.to_torrent_bytes())],
+                );
                 Ok(AddSource::Seeded(metainfo, storage))
             },
         );
@@ -502,7 +501,7 @@ fn is_web_tracker(url: &str) -> bool {
 fn sentence(reason: &str) -> String {
     let mut letters = reason.chars();
     letters.next().map_or_else(String::new, |first| {
-        format!("{}{}.", first.to_uppercase(), letters.as_str())
+        format!("{}{}.", first.to_ascii_uppercase(), letters.as_str())
     })
 }
 

@@ -4,17 +4,18 @@
 //! into it as they are; everything else goes by serde. Names are the contract of `web/src/protocol.ts`.
 
 use headwater_core::ids::PeerKey;
+use headwater_core::json;
 use headwater_core::metainfo::Metainfo;
-use headwater_core::swarm::{Event, PeerStats};
+use headwater_core::swarm::{Event, PeerStats, Stats};
 use headwater_core::tracker::client;
-use js_sys::{Array, ArrayBuffer, Object, Reflect, Uint8Array};
-use serde::{Serialize, Serializer};
+use js_sys::{Array, ArrayBuffer, JSON, Object, Reflect, Uint8Array};
+use serde::Serialize;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Blob, DedicatedWorkerGlobalScope, MessagePort, RtcDataChannel};
 
 use crate::clock::scope;
 use crate::giving::Limits;
-use crate::reports::{Measured, Metadata, Pieces};
+use crate::reports::{Driver, Metadata, Pieces};
 use crate::storage::Storage;
 
 /// What the worker is started with.
@@ -211,6 +212,7 @@ pub(crate) enum ToPage<'a> {
         peer: u64,
     },
     Error {
+        #[serde(skip_serializing_if = "Option::is_none")]
         torrent: Option<u32>,
         code: &'a str,
         message: &'a str,
@@ -219,11 +221,9 @@ pub(crate) enum ToPage<'a> {
         torrent: u32,
         events: Vec<Event>,
     },
+    /// With the .torrent file as `metainfo`.
     Hashed {
         torrent: u32,
-        /// The .torrent file.
-        #[serde(serialize_with = "as_bytes")]
-        metainfo: Vec<u8>,
         /// Which of the files given each of its files is.
         sources: Vec<Option<u32>>,
     },
@@ -241,9 +241,11 @@ pub(crate) enum ToPage<'a> {
         metadata: Metadata<'a>,
     },
     Ready,
+    /// With each piece's state and source as `states` and `sources`.
     Stats {
         torrent: u32,
-        stats: Measured,
+        stats: Stats,
+        driver: Driver,
         peers: Vec<PeerStats>,
         pieces: Pieces,
     },
@@ -251,11 +253,6 @@ pub(crate) enum ToPage<'a> {
         torrent: u32,
         tracker: client::Event,
     },
-}
-
-/// Serialises bytes as one `Uint8Array`.
-pub(crate) fn as_bytes<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_bytes(bytes)
 }
 
 /// Why something was not done: a word for programs and a sentence for people.
@@ -285,8 +282,21 @@ impl Page {
 
     /// Posts `message`.
     pub(crate) fn tell(&self, message: &ToPage<'_>) {
-        let posted = to_js(message).and_then(|message| self.0.post_message(&message));
+        let posted = self.0.post_message(&to_js(message));
         debug_assert!(posted.is_ok(), "every message is made of plain values");
+    }
+
+    /// Posts `message` with bytes by name, which are not for JSON.
+    pub(crate) fn tell_with(&self, message: &ToPage<'_>, all: &[(&str, &[u8])]) {
+        let (message, buffers) = (to_js(message), Array::new());
+        for (name, bytes) in all {
+            let bytes = Uint8Array::from(*bytes);
+            buffers.push(&bytes.buffer());
+            let set = Reflect::set(&message, &JsValue::from_str(name), &bytes);
+            debug_assert!(set.is_ok(), "a message is an object");
+        }
+        let posted = self.0.post_message_with_transfer(&message, &buffers);
+        debug_assert!(posted.is_ok(), "a fresh buffer can be transferred");
     }
 
     /// Posts why something about `torrent` was not done.
@@ -312,9 +322,12 @@ impl Page {
 }
 
 /// `value` as plain JavaScript: objects, arrays, numbers, strings.
-pub(crate) fn to_js<T: Serialize + ?Sized>(value: &T) -> Result<JsValue, JsValue> {
-    let serializer = serde_wasm_bindgen::Serializer::new().serialize_maps_as_objects(true);
-    Ok(value.serialize(&serializer)?)
+///
+/// By way of JSON, which the browser reads faster than an object is put together from here.
+pub(crate) fn to_js<T: Serialize + ?Sized>(value: &T) -> JsValue {
+    let read = JSON::parse(&json::to_string(value));
+    debug_assert!(read.is_ok(), "what is written as JSON is JSON");
+    read.unwrap_or_default()
 }
 
 /// A field as it is; undefined if there is none.

@@ -13,7 +13,7 @@ use serde::Serialize;
 use wasm_bindgen::JsCast as _;
 
 use crate::mime;
-use crate::protocol::ToPage;
+use crate::protocol::{Page, ToPage};
 
 /// What a torrent is, for the page. Padding is left out.
 #[derive(Debug, Serialize)]
@@ -66,17 +66,20 @@ pub(crate) fn metadata(metainfo: &Metainfo) -> Metadata<'_> {
 /// How a torrent does.
 #[derive(Debug)]
 pub(crate) struct Report {
-    stats: Measured,
+    stats: Stats,
+    driver: Driver,
     peers: Vec<PeerStats>,
     pieces: Pieces,
+    /// Where each piece stands, and whom it came from: as the core's `PieceMap` says.
+    states: Vec<u8>,
+    sources: Vec<u8>,
     left: Option<u64>,
 }
 
+/// What the core does not know of itself.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Measured {
-    #[serde(flatten)]
-    stats: Stats,
+pub(crate) struct Driver {
     /// Our own peer id in hex.
     peer_id: String,
     /// Bytes that may still be given; `None` for no limit.
@@ -85,13 +88,9 @@ pub(crate) struct Measured {
     wasm_memory: u32,
 }
 
-/// Where each piece stands: the core's `PieceMap`, its states and sources as `Uint8Array`s.
+/// The window and the readers: the core's `PieceMap` without states and sources.
 #[derive(Debug, Serialize)]
 pub(crate) struct Pieces {
-    #[serde(serialize_with = "crate::protocol::as_bytes")]
-    states: Vec<u8>,
-    #[serde(serialize_with = "crate::protocol::as_bytes")]
-    sources: Vec<u8>,
     window: Vec<Range<u32>>,
     heads: Vec<u32>,
 }
@@ -103,35 +102,40 @@ impl Report {
             left: swarm
                 .metainfo()
                 .map(|metainfo| left(metainfo.layout(), &stats)),
-            stats: Measured {
-                stats,
+            stats,
+            driver: Driver {
                 peer_id: to_hex(&swarm.peer_id().0),
                 upload_left,
                 wasm_memory: wasm_memory(),
             },
             peers: swarm.peers(now),
+            states: pieces.states,
+            sources: pieces.sources,
             pieces: Pieces {
-                states: pieces.states,
-                sources: pieces.sources,
                 window: pieces.window,
                 heads: pieces.heads,
             },
         }
     }
 
-    /// What the page is told.
-    pub(crate) fn message(self, torrent: u32) -> ToPage<'static> {
-        ToPage::Stats {
+    /// Tells the page.
+    pub(crate) fn tell(self, torrent: u32, page: &Page) {
+        let message = ToPage::Stats {
             torrent,
             stats: self.stats,
+            driver: self.driver,
             peers: self.peers,
             pieces: self.pieces,
-        }
+        };
+        page.tell_with(
+            &message,
+            &[("states", &self.states), ("sources", &self.sources)],
+        );
     }
 
     /// What trackers are told.
     pub(crate) const fn progress(&self) -> client::Input<'static> {
-        let Stats { sent, received, .. } = self.stats.stats;
+        let Stats { sent, received, .. } = self.stats;
         client::Input::Progress(Progress {
             uploaded: sent,
             downloaded: received,

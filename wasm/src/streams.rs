@@ -332,6 +332,6 @@ fn fail(port: &MessagePort, Refusal { code, message }: &Refusal) {
 }
 
 fn tell(port: &MessagePort, message: &ToReader<'_>) {
-    let posted = to_js(message).and_then(|message| port.post_message(&message));
+    let posted = port.post_message(&to_js(message));
     debug_assert!(posted.is_ok(), "every message is made of plain values");
 }

@@ -184,7 +184,7 @@ impl Torrent {
         let report = Report::of(&self.swarm, self.giving.left(&self.swarm), now);
         self.tell_client(now, report.progress());
         self.tell_events();
-        self.page.tell(&report.message(self.number));
+        report.tell(self.number, &self.page);
     }
 
     fn tell_client(&mut self, now: Instant, input: client::Input<'_>) {

@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
+import { BUDGET, weigh } from "../scripts/weigh.mjs";
 
 const WEB = fileURLToPath(new URL("..", import.meta.url));
 const run = (program, args, cwd) => execFileSync(program, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
@@ -38,6 +39,12 @@ test("it depends on nothing and runs nothing when it is installed", () => {
   const { dependencies, optionalDependencies, peerDependencies, scripts } = JSON.parse(readFileSync(join(installed, "package.json"), "utf8"));
   assert.deepEqual([dependencies, optionalDependencies, peerDependencies], [undefined, undefined, undefined]);
   assert.deepEqual(Object.keys(scripts ?? {}).filter((name) => /install|prepare|prepublish/.test(name)), []);
+});
+
+test("it weighs no more than its budget", () => {
+  const { page, firstPlay, table } = weigh(join(installed, "dist"));
+  assert.ok(page <= BUDGET.page, `the page's own JavaScript: ${page} of ${BUDGET.page} B\n${table}`);
+  assert.ok(firstPlay <= BUDGET.firstPlay, `all at first play: ${firstPlay} of ${BUDGET.firstPlay} B\n${table}`);
 });
 
 test("publint finds nothing", async () => {

@@ -4,7 +4,7 @@
  * Types only. Names and numbers are the engine's own; bytes are transferred, never copied.
  */
 import type { Share } from "./sharing.js";
-import type { EngineEvent, PeerStats, PieceMap, Stats } from "./stats.js";
+import type { DriverStats, EngineEvent, PeerStats, PieceMap, Stats } from "./stats.js";
 
 /** A torrent, as the page numbers it. */
 export type TorrentKey = number;
@@ -81,8 +81,8 @@ export type ConnectionOrder =
 /** What a torrent turned out to be. */
 export interface Metadata {
   name: string;
-  infoHashV1?: string;
-  infoHashV2?: string;
+  infoHashV1: string | null;
+  infoHashV2: string | null;
   /** Bytes. */
   pieceLength: number;
   pieceCount: number;
@@ -141,9 +141,12 @@ export interface TrackerMessage {
 export interface StatsMessage {
   kind: "stats";
   torrent: TorrentKey;
-  stats: Stats;
+  stats: Omit<Stats, keyof DriverStats>;
+  driver: DriverStats;
   peers: PeerStats[];
-  pieces: PieceMap;
+  pieces: Omit<PieceMap, "sources" | "states">;
+  states: Uint8Array;
+  sources: Uint8Array;
 }
 
 /** Something went wrong, for one torrent or (without `torrent`) for all of them. */

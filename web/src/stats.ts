@@ -45,7 +45,7 @@ export type Fault =
   | "wrongTorrent";
 
 /** One torrent's figures. */
-export interface Stats {
+export interface Stats extends DriverStats {
   /** Bytes that came, whatever became of them. */
   received: number;
   /** Bytes proven right. */
@@ -82,6 +82,10 @@ export interface Stats {
   readers: number;
   /** Readers that wait for bytes that are not there yet. */
   readersWaiting: number;
+}
+
+/** What the worker adds to the core's figures. */
+export interface DriverStats {
   /** Bytes that may still be given; null where there is no limit. */
   uploadLeft: number | null;
   /** Bytes of the engine's WebAssembly memory, of all torrents together. It never shrinks. */

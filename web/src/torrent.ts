@@ -69,7 +69,7 @@ export class Torrent extends Emitter<TorrentEvents> {
   #settle!: { resolve: (torrent: Torrent) => void; reject: (error: HeadwaterError) => void };
   #metadata: Metadata | null = null;
   #files: readonly TorrentFile[] = [];
-  #last: StatsMessage | null = null;
+  #last: { stats: Stats; peers: PeerStats[]; pieces: PieceMap } | null = null;
   #ended: HeadwaterError | null = null;
   #asked: Share | undefined;
   #isPaused = false;
@@ -325,20 +325,21 @@ export class Torrent extends Emitter<TorrentEvents> {
   }
 
   #handleStats(message: StatsMessage): void {
-    this.#last = message;
-    for (const peer of message.peers) {
+    const { driver, peers, pieces, states, sources } = message;
+    const stats = { ...message.stats, ...driver };
+    for (const peer of peers) {
       const path = this.#host.path(peer.peer);
       if (path) peer.path = path;
     }
-    const { stats } = message;
+    this.#last = { stats, peers, pieces: { ...pieces, states, sources } };
     if (stats.verified > 0) this.#reach("firstVerified");
     const isBudgetSpent = stats.uploadLeft === 0;
     if (isBudgetSpent !== this.#isBudgetSpent) {
       this.#isBudgetSpent = isBudgetSpent;
       this.decideSharing();
     }
-    const { received, sent, verified, peers, windowUsed } = stats;
-    this.#record("stats", { received, sent, verified, peers, windowUsed });
+    const { received, sent, verified, windowUsed } = stats;
+    this.#record("stats", { received, sent, verified, peers: stats.peers, windowUsed });
     this.emit("stats", stats);
   }
 

@@ -17,8 +17,10 @@ const TARGET: &str = "wasm32-unknown-unknown";
 /// SIMD: Chrome 91, Firefox 89, Safari 16.4. SHA-256 is a sixth faster with it.
 const RUST_FLAGS: &str = "-C target-feature=+simd128";
 
-/// Where std is built along: a fault of our own traps at once, with nothing formatted. A twelfth smaller.
-const SMALL_STD_FLAGS: &str = " -Z unstable-options -C panic=immediate-abort";
+/// Where std is built along: a fault of our own traps at once, with nothing formatted, and no line
+/// of source is named. A twelfth smaller.
+const SMALL_STD_FLAGS: &str =
+    " -Z unstable-options -C panic=immediate-abort -Z location-detail=none";
 
 /// What rustc's WebAssembly may use, for `wasm-opt` must know.
 const FEATURES: [&str; 7] = [

@@ -102,7 +102,7 @@ impl Magnet {
         let (mut v1, mut v2) = (None, None);
         // The hash is known last; any will do until then.
         let mut magnet = Self::new(InfoHashes::V1(InfoHashV1([0; 20])));
-        for parameter in query(link.trim())?.split('&') {
+        for parameter in query(link.trim_ascii())?.split('&') {
             let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             // `tr.1`, `xt.2`: numbered parameters are the same parameter.
             let kind = match key.rsplit_once('.') {

@@ -282,7 +282,7 @@ impl Swarm {
             HANDSHAKE_ID => {
                 let said = ExtendedHandshake::parse(payload)?;
                 let is_first = peer.extensions == ExtendedHandshake::default();
-                merge(&mut peer.extensions, said);
+                peer.extensions.add(said);
                 if let Some(reqq) = peer.extensions.reqq {
                     peer.pipeline.honour(reqq);
                 }
@@ -311,13 +311,4 @@ impl Swarm {
             _ => Ok(()),
         }
     }
-}
-
-/// BEP 10: a later extended handshake adds to the first.
-fn merge(known: &mut ExtendedHandshake, said: ExtendedHandshake) {
-    known.m.extend(said.m);
-    known.metadata_size = said.metadata_size.or(known.metadata_size);
-    known.reqq = said.reqq.or(known.reqq);
-    known.upload_only |= said.upload_only;
-    known.v = said.v.or(known.v.take());
 }

@@ -4,7 +4,7 @@
 use super::Error;
 use super::handshake::array;
 use crate::bencode::{self, Document, Limits, Value};
-use alloc::collections::BTreeMap;
+use crate::ordered::Map;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
@@ -35,7 +35,7 @@ const MAX_DEPTH: usize = 8;
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct ExtendedHandshake {
     /// The ids it wants to be called by, by extension; 0 turns one off.
-    pub m: BTreeMap<String, u8>,
+    pub m: Map<String, u8>,
     /// Bytes of the info dictionary, if it has it.
     pub metadata_size: Option<u64>,
     /// Requests it keeps queued; more may be dropped.
@@ -87,6 +87,19 @@ impl ExtendedHandshake {
         }
         out.push('e');
         out.into_bytes()
+    }
+
+    /// Takes what a later one says: it adds to the first (BEP 10). Of extensions no more than from one.
+    pub fn add(&mut self, said: Self) {
+        for (name, id) in said.m {
+            if self.m.len() < MAX_EXTENSIONS || self.m.contains_key(&name) {
+                self.m.insert(name, id);
+            }
+        }
+        self.metadata_size = said.metadata_size.or(self.metadata_size);
+        self.reqq = said.reqq.or(self.reqq);
+        self.upload_only |= said.upload_only;
+        self.v = said.v.or(self.v.take());
     }
 
     /// The id it wants for `extension`, if it speaks it.
@@ -200,7 +213,7 @@ impl DontHave {
     }
 }
 
-fn extensions(m: Value<'_, '_>) -> BTreeMap<String, u8> {
+fn extensions(m: Value<'_, '_>) -> Map<String, u8> {
     let id = |(key, value): (&[u8], Value<'_, '_>)| {
         let name = core::str::from_utf8(key).ok()?;
         Some((name.into(), u8::try_from(value.int()?).ok()?))
@@ -240,6 +253,7 @@ pub(super) fn read(payload: &[u8]) -> Result<(Document<'_>, &[u8]), Error> {
 mod tests {
     use super::*;
     use crate::rng::Rng;
+    use alloc::format;
 
     #[test]
     fn webtorrents_extended_handshake_is_understood() {
@@ -268,13 +282,27 @@ mod tests {
     #[test]
     fn ours_reads_back_as_it_was_written() {
         let ours = ExtendedHandshake {
-            m: BTreeMap::from([(UT_METADATA.into(), 1), (LT_DONTHAVE.into(), 2)]),
+            m: Map::from_iter([(UT_METADATA.into(), 1), (LT_DONTHAVE.into(), 2)]),
             metadata_size: Some(1 << 20),
             reqq: Some(256),
             upload_only: true,
             v: Some("Headwater 0.1.0".into()),
         };
         assert_eq!(ExtendedHandshake::parse(&ours.to_payload()), Ok(ours));
+    }
+
+    #[test]
+    fn however_often_a_peer_says_what_it_can_no_more_of_it_is_remembered() {
+        let mut known = ExtendedHandshake::default();
+        for said in 0..100_u8 {
+            known.add(ExtendedHandshake {
+                m: Map::from_iter([(format!("x{said}"), said), (UT_METADATA.into(), said)]),
+                reqq: (said == 7).then_some(7),
+                ..ExtendedHandshake::default()
+            });
+        }
+        assert_eq!(known.m.len(), MAX_EXTENSIONS);
+        assert_eq!((known.id_of(UT_METADATA), known.reqq), (Some(99), Some(7)));
     }
 
     #[test]

@@ -5,10 +5,10 @@ use super::{
     MAX_SCRAPED, Malformed, Offer, OfferId, ServerMessage,
 };
 use crate::ids::{PeerId, SwarmHash};
+use crate::json::{Object, Value};
 use crate::tracker::sdp::MAX_SDP;
 use alloc::string::String;
 use alloc::vec::Vec;
-use serde_json::Value;
 
 /// Longest reason or warning we keep of a tracker, in bytes.
 const MAX_REASON: usize = 256;
@@ -84,7 +84,7 @@ impl ServerMessage {
 
 /// The fields of one message, taken out by type.
 struct Fields {
-    fields: serde_json::Map<String, Value>,
+    fields: Object,
     action: Action,
     info_hash: Option<SwarmHash>,
 }
@@ -99,7 +99,7 @@ impl Fields {
         if text.len() > MAX_MESSAGE {
             return Err(malformed("message over 64 KiB"));
         }
-        let Ok(Value::Object(fields)) = serde_json::from_str(text) else {
+        let Some(Value::Object(fields)) = Value::parse(text) else {
             return Err(malformed("not a JSON object"));
         };
         let info_hash = fields.get("info_hash").and_then(bytes_of).map(SwarmHash);
@@ -153,7 +153,7 @@ impl Fields {
     }
 
     fn sdp(&mut self, field: &str) -> Result<String, Malformed> {
-        let description = self.fields.remove(field);
+        let description = self.fields.take(field);
         description.and_then(sdp_of).ok_or_else(|| {
             self.malformed("an offer or answer must be an object with an sdp of at most 16 KiB")
         })
@@ -191,7 +191,7 @@ impl Fields {
     }
 
     fn offers(&mut self) -> Result<Vec<Offer>, Malformed> {
-        let offers = match self.fields.remove("offers") {
+        let offers = match self.fields.take("offers") {
             None | Some(Value::Null) => return Ok(Vec::new()),
             Some(Value::Array(offers)) if offers.len() <= MAX_OFFERS => offers,
             Some(Value::Array(_)) => return Err(self.malformed("more than 10 offers")),
@@ -234,12 +234,12 @@ impl Fields {
 
 fn offer_of(mut value: Value) -> Option<Offer> {
     let id = OfferId(bytes_of(value.get("offer_id")?)?);
-    let sdp = sdp_of(value.get_mut("offer")?.take())?;
+    let sdp = sdp_of(value.take("offer")?)?;
     Some(Offer { id, sdp })
 }
 
 fn sdp_of(mut description: Value) -> Option<String> {
-    match description.get_mut("sdp")?.take() {
+    match description.take("sdp")? {
         Value::String(sdp) if sdp.len() <= MAX_SDP => Some(sdp),
         _ => None,
     }
@@ -352,13 +352,13 @@ mod tests {
     fn every_field_missing_null_array_or_number_is_read_or_refused_but_never_panics() {
         let texts = every_text();
         for text in &texts {
-            let Ok(Value::Object(whole)) = serde_json::from_str(text) else {
+            let Ok(serde_json::Value::Object(whole)) = serde_json::from_str(text) else {
                 panic!("an object")
             };
             for field in whole.keys() {
                 let mut without = whole.clone();
                 without.remove(field);
-                try_both(&Value::Object(without));
+                try_both(&serde_json::Value::Object(without));
                 for value in [
                     "null",
                     "[]",
@@ -373,13 +373,13 @@ mod tests {
                 ] {
                     let mut changed = whole.clone();
                     changed[field] = serde_json::from_str(value).unwrap();
-                    try_both(&Value::Object(changed));
+                    try_both(&serde_json::Value::Object(changed));
                 }
             }
         }
     }
 
-    fn try_both(message: &Value) {
+    fn try_both(message: &serde_json::Value) {
         let text = serde_json::to_string(message).unwrap();
         let _ = ClientMessage::decode(&text);
         let _ = ServerMessage::decode(&text);

@@ -1,6 +1,7 @@
 //! To JSON.
 
 use super::{Action, AnnounceEvent, ClientMessage, Counts, Offer, ServerMessage, is_worth_offers};
+use crate::json;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -10,7 +11,7 @@ impl ClientMessage {
     /// As JSON.
     pub fn encode(&self) -> String {
         match self {
-            Self::Announce(announce) => to_json(&AnnounceJson {
+            Self::Announce(announce) => json::to_string(&AnnounceJson {
                 numwant: announce.offers.len(),
                 uploaded: announce.uploaded,
                 downloaded: announce.downloaded,
@@ -22,7 +23,7 @@ impl ClientMessage {
                 offers: is_worth_offers(announce.event)
                     .then(|| announce.offers.iter().map(OfferJson::from).collect()),
             }),
-            Self::Answer(answer) => to_json(&SignalJson {
+            Self::Answer(answer) => json::to_string(&SignalJson {
                 action: Action::Announce,
                 answer: Some(SdpJson {
                     kind: "answer",
@@ -34,7 +35,7 @@ impl ClientMessage {
                 to_peer_id: Some(Latin(&answer.to_peer_id.0)),
                 info_hash: Latin(&answer.info_hash.0),
             }),
-            Self::Scrape(hashes) => to_json(&ScrapeJson {
+            Self::Scrape(hashes) => json::to_string(&ScrapeJson {
                 action: Action::Scrape,
                 info_hash: hashes.iter().map(|hash| Latin(&hash.0)).collect(),
             }),
@@ -47,7 +48,7 @@ impl ServerMessage {
     pub fn encode(&self) -> String {
         let signal = |offer, answer, offer_id, peer_id, info_hash| {
             let (action, to_peer_id) = (Action::Announce, None);
-            to_json(&SignalJson {
+            json::to_string(&SignalJson {
                 action,
                 offer,
                 answer,
@@ -89,7 +90,7 @@ impl ServerMessage {
                 action,
                 info_hash,
                 reason,
-            } => to_json(&ErrorJson {
+            } => json::to_string(&ErrorJson {
                 action: *action,
                 info_hash: info_hash.as_ref().map(|hash| Latin(&hash.0)),
                 reason,
@@ -100,7 +101,7 @@ impl ServerMessage {
                 complete,
                 incomplete,
                 warning,
-            } => to_json(&ResponseJson {
+            } => json::to_string(&ResponseJson {
                 complete: *complete,
                 incomplete: *incomplete,
                 action: Action::Announce,
@@ -108,7 +109,7 @@ impl ServerMessage {
                 info_hash: Latin(&info_hash.0),
                 warning: warning.as_deref(),
             }),
-            Self::Scrape(counts) => to_json(&CountsJson {
+            Self::Scrape(counts) => json::to_string(&CountsJson {
                 action: Action::Scrape,
                 files: counts
                     .iter()
@@ -125,11 +126,6 @@ fn latin(bytes: &[u8; 20]) -> String {
 
 fn whole_seconds(seconds: f64) -> u64 {
     seconds as u64
-}
-
-fn to_json(message: &impl Serialize) -> String {
-    // None of these has a map with keys that are not strings, the one thing that can fail.
-    serde_json::to_string(message).unwrap_or_default()
 }
 
 /// Twenty bytes as a string of as many code points.
