@@ -336,7 +336,7 @@ async fn wait(socket: &Socket, until: Instant) {
 }
 
 /// A self-signed certificate of this process; its fingerprint is in every description.
-fn certificate() -> Result<RTCCertificate, Box<dyn std::error::Error + Send + Sync>> {
+pub(super) fn certificate() -> Result<RTCCertificate, Box<dyn std::error::Error + Send + Sync>> {
     let provider = rtc::crypto::default_provider()?;
     let params = CertificateParams::new(vec!["headwater".to_owned()])?;
     let scheme = SignatureScheme::EcdsaP256Sha256;

@@ -7,6 +7,7 @@
 //! use a port for each.
 
 mod cap;
+mod datagram;
 mod endpoint;
 mod mux;
 mod peer;

@@ -22,7 +22,7 @@ use rtc::sansio::Protocol;
 use rtc::shared::{TaggedBytesMut, TransportContext, TransportProtocol};
 
 use super::cap::{MIN_ROOM, SendCap};
-use super::mux::{BINDING_REQUEST, BINDING_SUCCESS, is_nominating, stun_type};
+use super::datagram::{BINDING_REQUEST, BINDING_SUCCESS, is_nominating, is_refusal, stun_type};
 use super::sdp::Description;
 use super::{Error, MAX_MESSAGE};
 
@@ -84,6 +84,8 @@ pub(super) struct Peer {
     news: VecDeque<RTCPeerConnectionEvent>,
     is_open: bool,
     is_closed: bool,
+    /// The remote broke the handshake off.
+    is_refused: bool,
     extra_channels: usize,
     setup_deadline: Option<Instant>,
 }
@@ -137,6 +139,7 @@ impl Peer {
             news: VecDeque::new(),
             is_open: false,
             is_closed: false,
+            is_refused: false,
             extra_channels: 0,
             setup_deadline: None,
         })
@@ -196,6 +199,9 @@ impl Peer {
     pub(super) fn handle_datagram(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
         self.wire_received += datagram.len() as u64;
         self.feed(now, from, datagram);
+        // The stack goes on and on; libdatachannel says so where our first flight overtakes its
+        // own notice of what our description says.
+        self.is_refused |= is_refusal(datagram);
         if !self.is_connected {
             self.repeat_nomination(now, from, datagram);
         }
@@ -293,7 +299,13 @@ impl Peer {
                 return Some(PeerEvent::Received(message.data.freeze()));
             }
         }
-        if !self.is_open && self.setup_deadline.is_some_and(|deadline| deadline <= now) {
+        if self.is_open || self.is_closed {
+            return None;
+        }
+        if self.is_refused {
+            return self.closed("it refused the handshake");
+        }
+        if self.setup_deadline.is_some_and(|deadline| deadline <= now) {
             return self.closed("no connection within 20 seconds");
         }
         None
@@ -431,3 +443,6 @@ fn settings(shared: &Shared) -> SettingEngine {
 fn stack(error: rtc::shared::error::Error) -> Error {
     Error::Stack(error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,7 @@ HEADWATER = os.environ["HEADWATER"]
 # Nothing on loopback takes this long.
 PATIENCE = 60
 ADDRESS = os.environ.get("HEADWATER_ADDRESS", "127.0.0.1")
+BENCH = Path(__file__).resolve().parents[2] / "bench"
 
 
 def content(length: int) -> bytes:
@@ -98,11 +99,18 @@ def get(source, out: Path, *args) -> str:
 
 
 @contextlib.contextmanager
-def tracker():
-    """bittorrent-tracker in Node; its announce URL over HTTP."""
+def trackers():
+    """bittorrent-tracker in Node; its addresses over HTTP ("announce") and WebSockets ("websocket")."""
     script = Path(__file__).parent / "tracker.mjs"
     with running(["node", script, ADDRESS]) as process:
-        yield json.loads(process.stdout.readline())["announce"]
+        yield json.loads(process.stdout.readline())
+
+
+@contextlib.contextmanager
+def tracker():
+    """The same; its announce URL over HTTP."""
+    with trackers() as at:
+        yield at["announce"]
 
 
 def session(**settings) -> lt.session:

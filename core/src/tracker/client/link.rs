@@ -244,15 +244,16 @@ impl Link {
         });
     }
 
-    /// Announce sooner than planned, after this pause, for peers were lost and there are others.
+    /// Announce sooner than planned, for peers were lost and there are others; after this pause, or
+    /// when they had time to gather.
     pub(super) fn hasten(&mut self, now: Instant, pause: Option<Duration>) {
         if let State::Open {
             announced: Some(announced),
             ..
         } = &mut self.state
         {
-            let pause = pause.unwrap_or(LOSS_PATIENCE);
-            let soon = (announced.at + MIN_INTERVAL).max(now + pause);
+            let together = (announced.at + MIN_INTERVAL).max(now + LOSS_PATIENCE);
+            let soon = pause.map_or(together, |pause| now + pause);
             announced.next = announced.next.min(soon);
         }
     }
