@@ -7,6 +7,7 @@ mod no_std;
 mod report;
 mod setup;
 mod sh;
+mod short_names;
 mod steps;
 mod toolchain;
 mod wasm;

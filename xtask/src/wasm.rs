@@ -1,7 +1,7 @@
 //! Builds the engine that pages download: `web/wasm-pkg/headwater_wasm{.js,_bg.wasm,.d.ts}`.
 //!
-//! cargo compiles, wasm-bindgen writes the glue, and binaryen's `wasm-opt` (from npm, where the
-//! web part's packages are installed) has the last word.
+//! cargo compiles, wasm-bindgen writes the glue, binaryen's `wasm-opt` (from npm, where the
+//! web part's packages are installed) makes it faster and smaller, and its names are made short.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use wasm_bindgen_cli_support::Bindgen;
 
-use crate::sh;
 use crate::toolchain::{Toolchain, target_dir};
+use crate::{sh, short_names};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
@@ -96,6 +96,7 @@ pub(crate) fn build(profile: Profile) -> Result<()> {
     let made = target_dir().join("wasm-pkg");
     bind(&compiled, &made)?;
     optimise(&made.join("headwater_wasm_bg.wasm"), profile)?;
+    shorten_names(&made)?;
     fs::create_dir_all(package_dir())?;
     let _ = fs::remove_file(&stamp_file);
     for file in [
@@ -153,6 +154,18 @@ fn optimise(wasm: &Path, profile: Profile) -> Result<()> {
     let mut command = sh::command(wasm_opt, ["-O3", "-o"]);
     sh::run(command.arg(&optimised).arg(wasm).args(FEATURES))?;
     fs::rename(optimised, wasm)?;
+    Ok(())
+}
+
+fn shorten_names(made: &Path) -> Result<()> {
+    let (wasm, glue) = (
+        made.join("headwater_wasm_bg.wasm"),
+        made.join("headwater_wasm.js"),
+    );
+    let (short_wasm, short_glue) =
+        short_names::shorten(&fs::read(&wasm)?, &fs::read_to_string(&glue)?)?;
+    fs::write(wasm, short_wasm)?;
+    fs::write(glue, short_glue)?;
     Ok(())
 }
 
