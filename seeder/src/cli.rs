@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-
 pub use get::GetArgs;
+
+use crate::tracker::RedisAddress;
 
 /// BitTorrent for web pages: the viewers carry the film to each other.
 #[derive(Debug, Parser)]
@@ -231,6 +232,12 @@ pub struct TrackArgs {
     /// The certificate's private key (PEM)
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+
+    /// Share swarms with other trackers through this Redis or Valkey:
+    /// `redis://[[user]:password@]host[:port][/database]`. They believe each other and whoever
+    /// else can write there
+    #[arg(long, value_name = "URL")]
+    pub cluster: Option<RedisAddress>,
 
     /// Track only the torrents in this file: an info hash in hex a line
     #[arg(long, value_name = "FILE", conflicts_with = "deny")]

@@ -19,6 +19,8 @@ const PLAYER_PACKAGES: &[&str] = &["curl", "ffmpeg"];
 const DECODER_PACKAGE: &str = "^libavcodec[0-9]+$";
 /// Other people's clients, to be met.
 const PEER_PACKAGES: &[&str] = &["aria2", "transmission-cli", "transmission-daemon"];
+/// What trackers share their swarms through.
+const CLUSTER_PACKAGE: &str = "redis-server";
 const OLDEST_NODE: u32 = 20;
 const LIBTORRENT: &str = "2.1.1";
 
@@ -28,6 +30,7 @@ pub(crate) fn everything() -> Result<()> {
     packages(PLAYER_PACKAGES)?;
     python()?;
     packages(PEER_PACKAGES)?;
+    packages(&[CLUSTER_PACKAGE])?;
     npm("tests/e2e")?;
     // WebTorrent and its tracker.
     npm("tests/bench/webtorrent")?;

@@ -37,7 +37,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "unit",
-        needs: &[],
+        needs: &["setup"],
         run: unit,
     },
     Step {

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use headwater_core::tracker::server::ServerConfig;
+use headwater_core::tracker::server::{NodeKey, ServerConfig};
 use serde_json::json;
 use tokio::runtime::Builder;
 
@@ -23,7 +23,9 @@ pub fn run(track: &Track) -> Result<()> {
     let listener = TcpListener::bind(track.listen).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     let mut config = track.tracker.clone();
-    config.server.seed = luck()?.next_u64();
+    let mut luck = luck()?;
+    config.server.seed = luck.next_u64();
+    config.server.node = config.cluster.is_some().then(|| NodeKey(luck.next_u64()));
     let mut stop = runtime.block_on(async { Stop::catch() })?;
     let is_secure = config.tls.is_some();
     let handle =

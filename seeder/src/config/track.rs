@@ -47,6 +47,8 @@ impl Track {
             max_newcomers: limits.max_newcomers,
             max_offers_received_from_one: limits.max_offers_from_one,
             listing,
+            // Both are the platform's luck.
+            node: None,
             seed: 0,
         };
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
@@ -55,6 +57,7 @@ impl Track {
             server,
             origins: origins.collect::<Result<_>>()?,
             proxies: args.proxies,
+            cluster: args.cluster,
             is_local: args.listen.ip().is_loopback(),
             tls: tls.map(|(certificate, key)| TlsFiles { certificate, key }),
             threads: args.threads.unwrap_or_else(cores),

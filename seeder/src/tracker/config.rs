@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use headwater_core::tracker::server::ServerConfig;
 
+use super::cluster::RedisAddress;
+
 /// How the tracker treats its sockets.
 #[derive(Clone, Debug)]
 pub struct TrackerConfig {
@@ -18,6 +20,8 @@ pub struct TrackerConfig {
     pub proxies: Vec<IpAddr>,
     /// Whether it listens for this machine alone, and so knows no name of it but local ones.
     pub is_local: bool,
+    /// Where it shares its swarms with other trackers, `server.node` being its name among them.
+    pub cluster: Option<RedisAddress>,
     /// TLS for its own port.
     pub tls: Option<TlsFiles>,
     /// Threads that serve sockets.
@@ -50,6 +54,7 @@ impl Default for TrackerConfig {
             origins: Vec::new(),
             proxies: Vec::new(),
             is_local: false,
+            cluster: None,
             tls: None,
             threads: 1,
             max_connections: 1 << 16,

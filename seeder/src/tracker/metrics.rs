@@ -46,6 +46,12 @@ pub(super) fn exposition(stats: &Stats, sockets: usize) -> String {
         ),
         ("offers_total", "counter", "Offers passed on.", stats.offers),
         (
+            "relayed_offers_total",
+            "counter",
+            "Offers handed to other trackers.",
+            stats.relayed_offers,
+        ),
+        (
             "answers_total",
             "counter",
             "Answers passed on.",

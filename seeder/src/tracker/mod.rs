@@ -4,6 +4,7 @@
 //! before they take it. Who is introduced to whom is the core's; here are sockets, how long they
 //! may be silent, how much may wait for them, and who may open them.
 
+mod cluster;
 mod config;
 mod embedded;
 mod frame;
@@ -23,6 +24,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use cluster::Cluster;
+pub use cluster::RedisAddress;
 pub use config::{TlsFiles, TrackerConfig};
 pub use embedded::router;
 use headwater_core::ids::SwarmHash;
@@ -32,7 +35,7 @@ use headwater_core::tracker::server::{
     Input, Output, PlainAnnounce, PlainResponse, Stats, Tracker,
 };
 use mail::{Mail, Mailbox};
-use slots::MAX_THREADS;
+use slots::{MAX_THREADS, thread_of};
 use tls::Tls;
 use worker::Unbound;
 
@@ -53,6 +56,7 @@ struct Running(Arc<Shared>);
 pub(super) struct Shared {
     config: Arc<TrackerConfig>,
     tls: Option<Tls>,
+    cluster: Option<Arc<Cluster>>,
     started: std::time::Instant,
     tracker: Mutex<Tracker>,
     mailboxes: Vec<Arc<Mailbox>>,
@@ -105,8 +109,10 @@ impl TrackerHandle {
         let workers: Vec<_> = threads
             .map(|number| Unbound::new(number, listener.take()))
             .collect::<io::Result<_>>()?;
+        let cluster = config.server.node.zip(config.cluster.clone());
         let shared = Arc::new(Shared {
             tls,
+            cluster: cluster.map(|(node, address)| Arc::new(Cluster::new(node, address))),
             started: std::time::Instant::now(),
             tracker: Mutex::new(Tracker::new(config.server.clone())),
             config: Arc::new(config),
@@ -117,6 +123,9 @@ impl TrackerHandle {
             is_draining: AtomicBool::new(false),
         });
         let handle = Self(Arc::new(Running(Arc::clone(&shared))));
+        if let Some(cluster) = &shared.cluster {
+            cluster.start(&shared)?;
+        }
         for worker in workers {
             let worker = worker.bind(Arc::clone(&shared))?;
             let thread = std::thread::Builder::new().name("tracker".to_owned());
@@ -161,6 +170,7 @@ impl TrackerHandle {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        self.0.cluster.iter().for_each(|cluster| cluster.end());
         for thread in 0..self.0.mailboxes.len() {
             self.0.post(thread, [Mail::Stop]);
         }
@@ -187,6 +197,21 @@ impl Shared {
         tracker.handle_input(now, input);
         while let Some(output) = tracker.poll_output() {
             outputs.push_back(output);
+        }
+    }
+
+    /// Have done what the tracker wants done.
+    fn deliver(&self, outputs: &mut VecDeque<Output>) {
+        for output in outputs.drain(..) {
+            match output {
+                Output::Close(key, reason) => self.post(thread_of(key), [Mail::Close(key, reason)]),
+                Output::Relay(to, swarm, text) => {
+                    if let Some(cluster) = &self.cluster {
+                        cluster.relay(to, swarm, text);
+                    }
+                }
+                Output::Send(key, text) => self.post(thread_of(key), [Mail::Send(key, text)]),
+            }
         }
     }
 

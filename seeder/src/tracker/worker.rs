@@ -256,7 +256,10 @@ impl Worker {
         socket.take(now, bytes, &config, |socket, said| match said {
             Said::Text(text) => {
                 let heard = Heard::read(text);
-                shared.tell(Input::Heard(socket.key, heard), outputs);
+                let cluster = shared.cluster.as_deref();
+                if !cluster.is_some_and(|cluster| cluster.takes(socket.key, &heard, text)) {
+                    shared.tell(Input::Heard(socket.key, heard), outputs);
+                }
             }
             Said::Request(request) => {
                 let client = web::client_of(shared, socket.seen, request.fields);
@@ -290,20 +293,16 @@ impl Worker {
     }
 
     fn obey(&mut self, output: Output) {
-        let (Output::Close(key, _) | Output::Send(key, _)) = &output;
-        let (key, thread) = (*key, thread_of(*key));
-        if thread != self.number {
-            let mail = match output {
-                Output::Close(key, reason) => Mail::Close(key, reason),
-                Output::Send(key, text) => Mail::Send(key, text),
-            };
-            return self.shared.post(thread, [mail]);
-        }
+        let key = match &output {
+            Output::Close(key, _) | Output::Send(key, _) if thread_of(*key) == self.number => *key,
+            _ => return self.shared.deliver(&mut [output].into()),
+        };
         let most = self.shared.config.max_waiting;
         let Some(socket) = self.sockets.named(key) else {
             return;
         };
         match output {
+            Output::Relay(..) => {}
             Output::Close(_, reason) => {
                 debug!(connection = key.0, "closed: {reason}");
                 socket.hang_up(1008);

@@ -1,6 +1,7 @@
 //! What the stories share: a folder that goes away, the command, and a plain HTTP client.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+pub mod cluster;
 pub mod getting;
 
 use std::fs;

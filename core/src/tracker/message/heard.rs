@@ -247,17 +247,62 @@ pub(crate) fn signal(
         kind,
         r#"","sdp":"#,
         &sdp.0,
-        r#"},"offer_id":""#,
+        "}",
     ] {
         text.push_str(part);
     }
-    push_latin(&mut text, &offer_id.0);
-    text.push_str(r#"","peer_id":""#);
-    push_latin(&mut text, &peer_id.0);
-    text.push_str(r#"","info_hash":""#);
-    push_latin(&mut text, &info_hash.0);
-    text.push_str("\"}");
+    push_field(&mut text, "offer_id", &offer_id.0);
+    push_field(&mut text, "peer_id", &peer_id.0);
+    push_field(&mut text, "info_hash", &info_hash.0);
+    text.push('}');
     text
+}
+
+/// Write an announce with some of its offers, as the client might have.
+pub(crate) fn push_announce(
+    text: &mut String,
+    announce: &HeardAnnounce<'_>,
+    offers: &[HeardOffer<'_>],
+) {
+    text.push_str(r#"{"action":"announce","left":"#);
+    text.push_str(match announce.left {
+        Some(0) => "0",
+        Some(_) => "1",
+        None => "null",
+    });
+    push_field(text, "info_hash", &announce.info_hash.0);
+    push_field(text, "peer_id", &announce.peer_id.0);
+    text.push_str(r#","offers":["#);
+    for (at, offer) in offers.iter().enumerate() {
+        if at > 0 {
+            text.push(',');
+        }
+        text.push_str(r#"{"offer":{"type":"offer","sdp":"#);
+        text.push_str(&offer.sdp.0);
+        text.push('}');
+        push_field(text, "offer_id", &offer.id.0);
+        text.push('}');
+    }
+    text.push_str("]}");
+}
+
+/// Write an answer as the client might have.
+pub(crate) fn push_answer(text: &mut String, answer: &HeardAnswer<'_>) {
+    text.push_str(r#"{"action":"announce","answer":{"type":"answer","sdp":"#);
+    text.push_str(&answer.sdp.0);
+    text.push('}');
+    push_field(text, "info_hash", &answer.info_hash.0);
+    push_field(text, "peer_id", &answer.peer_id.0);
+    push_field(text, "to_peer_id", &answer.to_peer_id.0);
+    push_field(text, "offer_id", &answer.offer_id.0);
+    text.push('}');
+}
+
+/// One more field, after another.
+fn push_field(text: &mut String, name: &str, bytes: &[u8; 20]) {
+    text.extend([",\"", name, "\":\""]);
+    push_latin(text, bytes);
+    text.push('"');
 }
 
 fn push_latin(text: &mut String, bytes: &[u8; 20]) {

@@ -16,8 +16,8 @@ use alloc::vec::Vec;
 use core::fmt;
 use serde::Serialize;
 
-pub(crate) use heard::signal;
 pub use heard::{Heard, HeardAnnounce, HeardAnswer, HeardOffer, RawSdp};
+pub(crate) use heard::{push_announce, push_answer, signal};
 
 /// Longest message either side reads, in bytes.
 pub const MAX_MESSAGE: usize = 64 << 10;

@@ -6,6 +6,8 @@
 //! offers they bring, peers over TCP ([`PlainAnnounce`]) by address; both are counted together.
 //! Sockets, their timeouts and their outboxes are the driver's.
 
+mod cluster;
+mod introductions;
 mod listing;
 mod member;
 mod plain;
@@ -15,8 +17,7 @@ mod table;
 mod words;
 
 use super::message::{
-    Action, AnnounceEvent, Counts, Heard, HeardAnnounce, HeardAnswer, Malformed, ServerMessage,
-    signal,
+    Action, AnnounceEvent, Counts, Heard, HeardAnnounce, Malformed, ServerMessage,
 };
 use crate::ids::{PeerId, SwarmHash};
 use crate::rng::Rng;
@@ -24,9 +25,11 @@ use crate::time::Instant;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use cluster::Guests;
+pub use cluster::{MAX_SHARES, NodeKey, Share, Shares};
 pub use listing::Listing;
 pub use plain::{MAX_ADDRESSES, PlainAnnounce, PlainResponse};
-use swarm::{Joiner, Place, Rules, Swarm};
+use swarm::{Place, Swarm};
 use table::Table;
 pub use words::{ConnKey, Input, Output, ServerConfig, Stats};
 
@@ -46,6 +49,10 @@ pub struct Tracker {
     swarms: BTreeMap<SwarmHash, Swarm>,
     /// When which peer over TCP is gone.
     expiring: BTreeSet<(Instant, SwarmHash, u64)>,
+    /// Peers of other trackers that offered to ours.
+    guests: Guests,
+    /// Swarms whose numbers changed, if somebody wants to know.
+    changed: BTreeSet<SwarmHash>,
     stats: Stats,
     outputs: VecDeque<Output>,
 }
@@ -90,6 +97,8 @@ impl Tracker {
             connections: Table::default(),
             swarms: BTreeMap::new(),
             expiring: BTreeSet::new(),
+            guests: Guests::default(),
+            changed: BTreeSet::new(),
             stats: Stats::default(),
             outputs: VecDeque::new(),
         }
@@ -104,8 +113,20 @@ impl Tracker {
                     self.connections.insert(key.place(), Connection::default());
                 }
             }
-            Input::Heard(key, heard) => self.handle_heard(now, key, heard),
-            Input::Received(key, text) => self.handle_heard(now, key, Heard::read(text)),
+            Input::Arrived(key, announce) => {
+                // What is wrong with it is said when it is heard.
+                if announce.event != Some(AnnounceEvent::Stopped)
+                    && self.config.listing.check(announce.info_hash).is_ok()
+                {
+                    let _ = self.join(now, key, announce);
+                }
+            }
+            Input::Heard(key, heard) => self.handle_heard(now, key, heard, &Shares::new()),
+            Input::HeardAmong(key, heard, shares) => self.handle_heard(now, key, heard, shares),
+            Input::Received(key, text) => {
+                self.handle_heard(now, key, Heard::read(text), &Shares::new());
+            }
+            Input::Relayed(text) => self.handle_relayed(now, text),
             Input::TimedOut => self.expire(now),
         }
     }
@@ -124,13 +145,19 @@ impl Tracker {
         }
     }
 
-    fn handle_heard(&mut self, now: Instant, key: ConnKey, heard: Result<Heard<'_>, Malformed>) {
+    fn handle_heard(
+        &mut self,
+        now: Instant,
+        key: ConnKey,
+        heard: Result<Heard<'_>, Malformed>,
+        shares: &Shares,
+    ) {
         if self.connections.get(key.place()).is_none() {
             return;
         }
         match heard {
             Ok(Heard::Announce(announce)) => {
-                if let Err(reason) = self.handle_announce(now, key, &announce) {
+                if let Err(reason) = self.handle_announce(now, key, &announce, shares) {
                     self.refuse(
                         key,
                         Malformed {
@@ -142,7 +169,7 @@ impl Tracker {
                 }
             }
             Ok(Heard::Answer(answer)) => self.handle_answer(now, key, &answer),
-            Ok(Heard::Scrape(hashes)) => self.handle_scrape(key, &hashes),
+            Ok(Heard::Scrape(hashes)) => self.handle_scrape(key, &hashes, shares),
             Err(malformed) => self.refuse(key, malformed),
         }
     }
@@ -152,18 +179,20 @@ impl Tracker {
         now: Instant,
         key: ConnKey,
         announce: &HeardAnnounce<'_>,
+        shares: &Shares,
     ) -> Result<(), Refused> {
         let hash = announce.info_hash;
         self.stats.announces += 1;
         self.config.listing.check(hash)?;
         if announce.event == Some(AnnounceEvent::Stopped) {
             self.leave(key, hash, announce.peer_id);
-            self.respond(key, hash);
+            self.respond(key, hash, shares);
             return Ok(());
         }
         let place = self.join(now, key, announce)?;
-        self.respond(key, hash);
-        self.introduce(now, key, place, announce);
+        self.respond(key, hash, shares);
+        let others = shares.get(&hash).map_or(&[][..], Vec::as_slice);
+        self.introduce(now, key, place, announce, others);
         Ok(())
     }
 
@@ -206,6 +235,9 @@ impl Tracker {
             swarm.downloaded += 1;
         }
         connection.set_place(hash, place);
+        if before != Some(place) {
+            self.note_change(hash);
+        }
         Ok(place)
     }
 
@@ -236,10 +268,11 @@ impl Tracker {
         };
         self.stats.peers -= u64::from(swarm.leave(key, place));
         self.forget_if_empty(hash);
+        self.note_change(hash);
     }
 
-    fn respond(&mut self, key: ConnKey, info_hash: SwarmHash) {
-        let counts = self.counts(info_hash);
+    fn respond(&mut self, key: ConnKey, info_hash: SwarmHash, shares: &Shares) {
+        let counts = self.counts_among(info_hash, shares);
         let response = ServerMessage::Response {
             info_hash,
             interval: Some(self.config.interval.as_secs_f64()),
@@ -248,81 +281,6 @@ impl Tracker {
             warning: None,
         };
         self.send(key, &response);
-    }
-
-    /// Pass the announcer's offers on, one to a peer.
-    fn introduce(
-        &mut self,
-        now: Instant,
-        key: ConnKey,
-        place: Place,
-        announce: &HeardAnnounce<'_>,
-    ) {
-        let (info_hash, peer_id) = (announce.info_hash, announce.peer_id);
-        let Some(swarm) = self.swarms.get_mut(&info_hash) else {
-            return;
-        };
-        let rules = Rules {
-            interval: self.config.interval,
-            max_newcomers: self.config.max_newcomers,
-            max_received_from_one: self.config.max_offers_received_from_one,
-        };
-        let peers = swarm.len();
-        let ids: Vec<_> = announce.offers.iter().map(|offer| offer.id).collect();
-        let joiner = Joiner {
-            connection: key,
-            id: peer_id,
-            place,
-            offers: &ids,
-        };
-        let chosen = swarm.introduce(now, joiner, &rules, &mut self.rng);
-        self.stats.peers -= peers - swarm.len();
-        for (offer, to) in announce.offers.iter().zip(chosen) {
-            self.stats.offers += 1;
-            let text = signal("offer", &offer.sdp, offer.id, peer_id, info_hash);
-            self.outputs.push_back(Output::Send(to, text));
-        }
-    }
-
-    /// Pass an answer on, if it is the one that somebody waits for; else nothing happens, for an
-    /// honest answer may come late.
-    fn handle_answer(&mut self, now: Instant, key: ConnKey, answer: &HeardAnswer<'_>) {
-        match self.awaiting(now, key, answer) {
-            Some(to) => {
-                self.stats.answers += 1;
-                let text = signal(
-                    "answer",
-                    &answer.sdp,
-                    answer.offer_id,
-                    answer.peer_id,
-                    answer.info_hash,
-                );
-                self.outputs.push_back(Output::Send(to, text));
-            }
-            None => self.stats.stray_answers += 1,
-        }
-    }
-
-    /// The connection of the peer that waits for this answer.
-    fn awaiting(
-        &mut self,
-        now: Instant,
-        key: ConnKey,
-        answer: &HeardAnswer<'_>,
-    ) -> Option<ConnKey> {
-        let place = self.connections.get(key.place())?.place(answer.info_hash)?;
-        let swarm = self.swarms.get_mut(&answer.info_hash)?;
-        let is_awaited = swarm.take_awaited(
-            now,
-            place,
-            answer.peer_id,
-            answer.offer_id,
-            answer.to_peer_id,
-        );
-        let seed = self.config.seed;
-        is_awaited
-            .then(|| swarm.connection_of(answer.to_peer_id, seed))
-            .flatten()
     }
 
     /// What it knows of these swarms.
@@ -342,13 +300,23 @@ impl Tracker {
         }
     }
 
-    fn handle_scrape(&mut self, key: ConnKey, hashes: &[SwarmHash]) {
+    fn handle_scrape(&mut self, key: ConnKey, hashes: &[SwarmHash], shares: &Shares) {
         self.stats.scrapes += 1;
         let counts = hashes
             .iter()
-            .map(|hash| (*hash, self.counts(*hash)))
+            .map(|hash| (*hash, self.counts_among(*hash, shares)))
             .collect();
         self.send(key, &ServerMessage::Scrape(counts));
+    }
+
+    /// With the peers of other trackers.
+    fn counts_among(&self, hash: SwarmHash, shares: &Shares) -> Counts {
+        let others = shares.get(&hash).into_iter().flatten().take(MAX_SHARES);
+        others.fold(self.counts(hash), |counts, share| Counts {
+            complete: counts.complete + u64::from(share.seeds),
+            incomplete: counts.incomplete + u64::from(share.leechers),
+            ..counts
+        })
     }
 
     fn counts(&self, hash: SwarmHash) -> Counts {

@@ -8,7 +8,7 @@ use crate::hash::Sha256;
 use crate::ids::PeerId;
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
-use crate::tracker::message::{Counts, MAX_OFFERS, OfferId};
+use crate::tracker::message::{Counts, OfferId};
 use alloc::vec::Vec;
 
 /// A peer gets at most this many times the offers that one announce brings, in an interval.
@@ -71,13 +71,41 @@ pub(super) struct Swarm {
     most_offers: u32,
 }
 
-/// Who introduces itself with what.
+/// How many of each kind are wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Quota {
+    pub(super) seeds: usize,
+    pub(super) leechers: usize,
+}
+
+impl Quota {
+    /// Of `wanted` in a tracker of its own: seeds want leechers; leechers want both, half and half
+    /// as far as there are.
+    pub(super) fn of_all(place: Place, wanted: usize, leechers: usize) -> Self {
+        let seeds = match place.is_seed {
+            true => 0,
+            false => wanted - (wanted / 2).min(leechers),
+        };
+        Self {
+            seeds,
+            leechers: wanted - seeds,
+        }
+    }
+
+    pub(super) const fn sum(self) -> usize {
+        self.seeds + self.leechers
+    }
+}
+
+/// Who is to be introduced, and to how many.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Joiner<'a> {
+pub(super) struct Joiner {
     pub(super) connection: ConnKey,
     pub(super) id: PeerId,
     pub(super) place: Place,
-    pub(super) offers: &'a [OfferId],
+    /// Whether it never was introduced to a seed, and wants one.
+    pub(super) lacks_source: bool,
+    pub(super) quota: Quota,
 }
 
 impl Swarm {
@@ -128,8 +156,35 @@ impl Swarm {
         is_it && ring.remove(place.position).is_some()
     }
 
-    /// Choose whom each of the offers goes to, best first: seeds want leechers; leechers want
-    /// both, half and half as far as there are.
+    /// How many seeds and leechers over WebRTC there are.
+    pub(super) fn share(&self) -> (u32, u32) {
+        (self.seeds.len() as u32, self.leechers.len() as u32)
+    }
+
+    /// How many seeds and leechers over WebRTC there are besides the one at `place`.
+    pub(super) fn others_than(&self, place: Place) -> (usize, usize) {
+        let own = |is_seed| usize::from(place.is_seed == is_seed);
+        (
+            self.seeds.len().saturating_sub(own(true)),
+            self.leechers.len().saturating_sub(own(false)),
+        )
+    }
+
+    /// Whether the leecher at `place` never was introduced to a seed.
+    pub(super) fn lacks_source(&self, place: Place) -> bool {
+        let member = self.leechers.get(place.position);
+        !place.is_seed && member.is_some_and(|member| !member.has_source)
+    }
+
+    /// The peer at `place` is introduced to a seed.
+    pub(super) fn note_source(&mut self, place: Place) {
+        if let Some(member) = self.ring(place.is_seed).get_mut(place.position) {
+            member.has_source = true;
+        }
+    }
+
+    /// Choose whom each of the offers goes to, best first: as many seeds as are wanted, and
+    /// leechers instead of those that are not to be had.
     ///
     /// Nobody gets more than four times k offers in an interval, but for two reasons: a leecher
     /// that never was introduced to a seed gets one while one bears it, for in a window that moves
@@ -137,12 +192,12 @@ impl Swarm {
     pub(super) fn introduce(
         &mut self,
         now: Instant,
-        joiner: Joiner<'_>,
+        joiner: Joiner,
+        offers: &[OfferId],
         rules: &Rules,
         rng: &mut Rng,
     ) -> Vec<ConnKey> {
-        let Joiner { place, offers, .. } = joiner;
-        let wanted = offers.len().min(MAX_OFFERS);
+        let wanted = joiner.quota.sum().min(offers.len());
         if wanted == 0 {
             return Vec::new();
         }
@@ -165,19 +220,14 @@ impl Swarm {
             chosen: Vec::with_capacity(wanted),
             gone: Vec::new(),
         };
-        if !place.is_seed {
-            let others = self.leechers.len().saturating_sub(1);
-            let from_seeds = wanted - (wanted / 2).min(others);
-            choice.extend(&mut self.seeds, true, from_seeds, &usual);
-            let has_source = self.leechers.get(place.position);
-            if choice.chosen.is_empty() && has_source.is_some_and(|member| !member.has_source) {
-                choice.extend(&mut self.seeds, true, 1, &exceptional);
-            }
+        choice.extend(&mut self.seeds, true, joiner.quota.seeds, &usual);
+        if choice.chosen.is_empty() && joiner.lacks_source {
+            choice.extend(&mut self.seeds, true, 1, &exceptional);
         }
-        let rest = wanted - choice.chosen.len();
+        let rest = wanted.saturating_sub(choice.chosen.len());
         choice.extend(&mut self.leechers, false, rest, &usual);
         for is_seed in [true, false] {
-            if choice.chosen.is_empty() && !(is_seed && place.is_seed) {
+            if choice.chosen.is_empty() && !(is_seed && joiner.place.is_seed) {
                 choice.extend(self.ring(is_seed), is_seed, 1, &exceptional);
             }
         }
@@ -185,27 +235,15 @@ impl Swarm {
         for gone in gone {
             self.ring(gone.is_seed).remove(gone.position);
         }
-        self.note(now, rules.interval, joiner, &chosen)
-    }
-
-    /// Write down who got what from whom; where they are.
-    fn note(
-        &mut self,
-        now: Instant,
-        interval: Duration,
-        joiner: Joiner<'_>,
-        chosen: &[Place],
-    ) -> Vec<ConnKey> {
-        let has_source = chosen.iter().any(|chosen| chosen.is_seed);
-        if has_source && let Some(member) = self.leechers.get_mut(joiner.place.position) {
-            member.has_source = true;
+        if joiner.lacks_source && chosen.iter().any(|chosen| chosen.is_seed) {
+            self.note_source(joiner.place);
         }
         let note = |(chosen, offer): (&Place, &OfferId)| {
             let member = self.ring(chosen.is_seed).get_mut(chosen.position)?;
             let offer = Fingerprint::new(*offer, joiner.id);
-            Some(member.offered(now, interval, joiner.connection, offer))
+            Some(member.offered(now, rules.interval, joiner.connection, offer))
         };
-        chosen.iter().zip(joiner.offers).filter_map(note).collect()
+        chosen.iter().zip(offers).filter_map(note).collect()
     }
 
     /// Whether the peer at `place` got this offer from `by` and has not answered it; now it has.
@@ -245,7 +283,7 @@ impl Swarm {
 /// Whom a joiner is introduced to, as far as it is decided.
 struct Choice<'a> {
     now: Instant,
-    joiner: Joiner<'a>,
+    joiner: Joiner,
     rng: &'a mut Rng,
     chosen: Vec<Place>,
     /// Those found to be no longer there.

@@ -1,8 +1,9 @@
 //! What the tracker is told, what it says, and how it behaves: values without logic.
 
-use super::Listing;
+use super::{Listing, NodeKey, Shares};
+use crate::ids::SwarmHash;
 use crate::time::Duration;
-use crate::tracker::message::{Heard, Malformed};
+use crate::tracker::message::{Heard, HeardAnnounce, Malformed};
 use alloc::string::String;
 use serde::Serialize;
 
@@ -37,6 +38,8 @@ pub struct ServerConfig {
     pub max_newcomers: u32,
     /// Offers that reach one peer of one swarm in an interval from one and the same connection.
     pub max_offers_received_from_one: u32,
+    /// What other trackers call this one, if it shares its swarms with some.
+    pub node: Option<NodeKey>,
     /// Luck, and the key that keeps strangers from choosing their place on the ring.
     pub seed: u64,
 }
@@ -51,6 +54,7 @@ impl Default for ServerConfig {
             listing: Listing::default(),
             max_newcomers: 400,
             max_offers_received_from_one: 10,
+            node: None,
             seed: 0,
         }
     }
@@ -59,14 +63,22 @@ impl Default for ServerConfig {
 /// What happened.
 #[derive(Clone, Debug)]
 pub enum Input<'a> {
+    /// An announce has come that will be [heard](Self::HeardAmong) when it is known what other
+    /// trackers have of its swarm; its peer counts from here on, so that of two that come at once
+    /// at two trackers at least one hears of the other.
+    Arrived(ConnKey, &'a HeardAnnounce<'a>),
     /// The connection is gone, and its peers with it.
     Closed(ConnKey),
     /// A connection opened.
     Connected(ConnKey),
     /// A text message that the driver has read already ([`Heard::read`]), before it took a lock.
     Heard(ConnKey, Result<Heard<'a>, Malformed>),
+    /// The same, other trackers having so much of the swarms it is about.
+    HeardAmong(ConnKey, Result<Heard<'a>, Malformed>, &'a Shares),
     /// A text message.
     Received(ConnKey, &'a str),
+    /// Another tracker hands something over, as [`Output::Relay`] had it.
+    Relayed(&'a str),
     /// [`Tracker::poll_timeout`] has come.
     TimedOut,
 }
@@ -76,6 +88,9 @@ pub enum Input<'a> {
 pub enum Output {
     /// Close the connection, for this reason. No [`Input::Closed`] is awaited.
     Close(ConnKey, &'static str),
+    /// Hand this to another tracker, which has peers of this swarm. If it is gone, this one may
+    /// be told of it as [`Input::Relayed`]: then its own peers get the offers.
+    Relay(NodeKey, SwarmHash, String),
     /// Send a text message.
     Send(ConnKey, String),
 }
@@ -96,6 +111,8 @@ pub struct Stats {
     pub announces: u64,
     /// Offers passed on.
     pub offers: u64,
+    /// Offers handed to other trackers.
+    pub relayed_offers: u64,
     /// Answers passed on.
     pub answers: u64,
     /// Answers nobody waited for.

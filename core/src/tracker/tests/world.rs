@@ -358,6 +358,7 @@ impl World {
         while let Some(output) = self.trackers[tracker].0.poll_output() {
             match output {
                 server::Output::Close(conn, reason) => panic!("{conn:?} closed: {reason}"),
+                server::Output::Relay(..) => panic!("there is nobody else"),
                 server::Output::Send(conn, text) => {
                     if let Some((node, _)) = self.holders.get(&conn) {
                         self.after(LATENCY, Event::FromTracker(*node, tracker, conn, text));

@@ -5,6 +5,7 @@ use crate::time::Duration;
 use crate::tracker::message::{Announce, Answer, ClientMessage, Offer, OfferId};
 use alloc::string::String;
 
+mod cluster;
 mod identity;
 mod introductions;
 mod limits;
@@ -17,6 +18,8 @@ struct World {
     now: Instant,
     said: Vec<(ConnKey, ServerMessage)>,
     closed: Vec<ConnKey>,
+    /// Handed to other trackers.
+    relayed: Vec<(NodeKey, String)>,
     bytes: usize,
 }
 
@@ -70,6 +73,7 @@ impl World {
             now,
             said: Vec::new(),
             closed: Vec::new(),
+            relayed: Vec::new(),
             bytes: 0,
         }
     }
@@ -79,6 +83,7 @@ impl World {
         while let Some(output) = self.tracker.poll_output() {
             match output {
                 Output::Close(key, _) => self.closed.push(key),
+                Output::Relay(node, _, text) => self.relayed.push((node, text)),
                 Output::Send(key, text) => {
                     self.bytes += text.len();
                     self.said
