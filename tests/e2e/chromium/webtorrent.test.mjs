@@ -18,20 +18,24 @@ describe("WebTorrent", { timeout: 240_000 }, () => {
   const running = [];
   let browser;
   let ours;
-  let theirs;
+  let theirs = [];
   let tracker;
 
   before(async () => {
     ours = await serve({ folders: { "/sample/": joinPath(ROOT, "tests/sample/") } });
-    // An origin of its own: WebTorrent's pages of one origin share what they have.
-    theirs = await serve({
-      address: "127.0.0.2",
-      folders: {
-        "/sample/": joinPath(ROOT, "tests/sample/"),
-        "/webtorrent/": joinPath(WEBTORRENT, "node_modules/webtorrent/dist/"),
-        "/webtorrent.html": joinPath(ROOT, "tests/e2e/page/webtorrent.html"),
-      },
-    });
+    // Origins of their own: WebTorrent's pages of one origin share what they have.
+    theirs = await Promise.all(
+      ["127.0.0.2", "127.0.0.3"].map((address) =>
+        serve({
+          address,
+          folders: {
+            "/sample/": joinPath(ROOT, "tests/sample/"),
+            "/webtorrent/": joinPath(WEBTORRENT, "node_modules/webtorrent/dist/"),
+            "/webtorrent.html": joinPath(ROOT, "tests/e2e/page/webtorrent.html"),
+          },
+        }),
+      ),
+    );
     browser = await Browser.launch();
     const process = new JsonProcess("node", [TRACKER, "127.0.0.1"]);
     running.push(process);
@@ -40,11 +44,11 @@ describe("WebTorrent", { timeout: 240_000 }, () => {
   after(async () => {
     await browser?.close();
     await Promise.all(running.map((process) => process.stop()));
-    await Promise.all([ours?.close(), theirs?.close()]);
+    await Promise.all([ours, ...theirs].map((server) => server?.close()));
   });
 
   /** A page of WebTorrent's, and a page of ours. */
-  const theirPage = () => openViewer(browser, `${theirs.url}webtorrent.html`);
+  const theirPage = (origin = 0) => openViewer(browser, `${theirs[origin].url}webtorrent.html`);
   const ourPage = () => openViewer(browser, ours.url);
 
   /** What our page reads of a torrent, and from whom. */
@@ -75,16 +79,20 @@ describe("WebTorrent", { timeout: 240_000 }, () => {
   });
 
   for (const [version, flags] of [["v1", ["--v1"]], ["hybrid", []]]) {
-    test(`a WebTorrent page gets a ${version} film from our seeder, by magnet link and by torrent`, async () => {
+    test(`a WebTorrent page gets a ${version} film from our seeder, by magnet link and by torrent, and our page from it`, async () => {
       const seeder = await seed(FILM, ...flags, "--tracker", tracker, "--no-tracker");
       running.push(seeder);
+      const { magnet } = seeder.ready;
       const torrent = Buffer.from(await (await fetch(seeder.ready.torrent)).arrayBuffer()).toString("base64");
-      for (const id of [seeder.ready.magnet, torrent]) {
-        const them = await theirPage();
-        assert.equal(await them.evaluate((id, announce) => window.get(id, announce), id, tracker), hash);
-        await them.close();
+      const them = [];
+      for (const [origin, id] of [magnet, torrent].entries()) {
+        them.push(await theirPage(origin));
+        assert.equal(await them[origin].evaluate((id, announce) => window.get(id, announce), id, tracker), hash);
       }
       await seeder.stop();
+      const us = await ourPage();
+      assert.equal(await watch(us, magnet), hash);
+      await Promise.all([us, ...them].map((page) => page.close()));
     });
   }
 
