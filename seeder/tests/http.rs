@@ -13,7 +13,7 @@ use headwater::http::{self, Content, Limits, Published, Shown, Site};
 use headwater::source::Sources;
 use headwater::storage::Storage;
 use headwater_core::layout::{Arrangement, FileEntry, Layout};
-use support::{Folder, PATIENCE, bytes, request};
+use support::{Folder, PATIENCE, bytes, ranges, request};
 
 const PIECE: u32 = 32 * 1024;
 
@@ -72,67 +72,13 @@ fn serve_within(
 }
 
 #[test]
-fn every_range_gets_its_bytes() {
+fn every_request_a_player_makes_gets_the_answer_the_rfc_says() {
     let folder = Folder::new();
     folder.file("film.mp4", 700_001);
-    let whole = bytes(700_001);
     let (_runtime, address) = serve(&folder, "film.mp4");
-    let get = |range: &str| {
-        request(
-            address,
-            "GET",
-            "/files/film.mp4",
-            &[&format!("range: {range}")],
-        )
-    };
-
-    let all = request(address, "GET", "/files/film.mp4", &[]);
-    assert_eq!(
-        (all.status, all.header("content-length")),
-        (200, Some("700001"))
-    );
-    assert_eq!(all.header("accept-ranges"), Some("bytes"));
-    assert!(all.body == whole);
-
-    for (range, said, part) in [
-        ("bytes=0-0", "bytes 0-0/700001", 0..1),
-        ("bytes=-1", "bytes 700000-700000/700001", 700_000..700_001),
-        (
-            "bytes=300000-",
-            "bytes 300000-700000/700001",
-            300_000..700_001,
-        ),
-        (
-            "bytes=32767-32768",
-            "bytes 32767-32768/700001",
-            32_767..32_769,
-        ),
-        (
-            "bytes=262143-262144",
-            "bytes 262143-262144/700001",
-            262_143..262_145,
-        ),
-        (
-            "bytes=700000-900000",
-            "bytes 700000-700000/700001",
-            700_000..700_001,
-        ),
-    ] {
-        let answer = get(range);
-        assert_eq!(
-            (answer.status, answer.header("content-range")),
-            (206, Some(said)),
-            "{range}"
-        );
-        assert!(answer.body == whole[part], "{range}");
-    }
-
-    let beyond = get("bytes=700001-");
-    assert_eq!(
-        (beyond.status, beyond.header("content-range")),
-        (416, Some("bytes */700001"))
-    );
-    assert!(beyond.body.is_empty());
+    let (path, whole) = ("/files/film.mp4", bytes(700_001));
+    ranges::every_request_is_answered_as_it_must_be(address, path, &whole);
+    ranges::random_ranges_are_those_of_the_file(address, path, &whole);
 }
 
 #[test]

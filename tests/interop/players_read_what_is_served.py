@@ -1,4 +1,4 @@
-"""ffprobe, ffmpeg and curl read a torrent through `headwater get --serve`, and seek in it.
+"""ffprobe, ffmpeg and curl read what `headwater seed` and `headwater get --serve` serve, and seek in it.
 
 HEADWATER=target/debug/headwater python players_read_what_is_served.py
 
@@ -47,7 +47,7 @@ def frames(source: object, at: float) -> bytes:
     )
 
 
-def check(film: Path, url: str) -> None:
+def check(film: Path, url: str, server: str) -> None:
     assert probe(url) == probe(film), film.name
     duration = float(probe(film)["format"]["duration"])
     # There and back: each is a seek over HTTP.
@@ -64,16 +64,18 @@ def check(film: Path, url: str) -> None:
         part.flush()
         output("curl", "-sSf", "-C", "-", "-o", part.name, url)
         assert Path(part.name).read_bytes() == whole
-    print(f"{film.name}: as the file itself")
+    print(f"{film.name} from {server}: as the file itself")
 
 
 def main() -> None:
     seeder = started("seed", "--json", "--listen", "127.0.0.1:0", *(str(SAMPLE / film) for film in FILMS))
     try:
         for film, links in zip(FILMS, said(seeder, "torrents")["torrents"], strict=True):
+            site = links["torrent"].partition("/torrents/")[0]
+            check(SAMPLE / film, f"{site}/files/{film}", "seed")
             getter = started("get", "--json", "--serve", "127.0.0.1:0", links["magnet"])
             try:
-                check(SAMPLE / film, said(getter, "playlist")["url"])
+                check(SAMPLE / film, said(getter, "playlist")["url"], "get")
             finally:
                 getter.kill()
                 getter.wait()

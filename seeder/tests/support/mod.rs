@@ -3,6 +3,7 @@
 
 pub mod cluster;
 pub mod getting;
+pub mod ranges;
 
 use std::fs;
 use std::io::{Read, Write};
