@@ -1,106 +1,101 @@
-"""libtorrents and aria2 that know nothing but our tracker's address over HTTP find each other.
+"""Other people's clients that know nothing but our tracker's address find each other.
 
-HEADWATER=target/debug/headwater python clients_by_our_tracker.py
-
-One has a file, the others want it; the tracker counts them, and one less when one stops.
+libtorrent and aria2 over HTTP, WebTorrent in Node and bittorrent-tracker's client library over
+WebSockets and HTTP. (libtorrent over WebRTC and Transmission have scripts of their own.)
 """
 
 import json
 import os
 import subprocess
-import sys
-import tempfile
-import time
 import urllib.request
-import warnings
-from pathlib import Path
 
-warnings.simplefilter("ignore", DeprecationWarning)
+from support import (
+    NODE, PATIENCE, WEBTORRENT, Path, add, aria2, digest, film_in, finish, folder,
+    in_a_network_of_our_own, lt, main, our_tracker, running, same, session, story, until,
+)
 
-import libtorrent as lt  # noqa: E402
-
-HEADWATER = sys.argv[1] if len(sys.argv) > 1 else os.environ["HEADWATER"]
-PATIENCE = 60
-
-
-def session():
-    return lt.session(
-        {
-            "listen_interfaces": "127.0.0.1:0",
-            "enable_dht": False,
-            "enable_lsd": False,
-            "enable_upnp": False,
-            "enable_natpmp": False,
-            "allow_multiple_connections_per_ip": True,
-            "ssrf_mitigation": False,
-            "webtorrent_stun_server": "",
-        }
-    )
+LENGTH = 3_000_001
+ANNOUNCING = Path(__file__).parent / "support/announcing.mjs"
 
 
-def until(is_so, what):
-    deadline = time.monotonic() + PATIENCE
-    while not is_so():
-        assert time.monotonic() < deadline, f"not in {PATIENCE} s: {what}"
-        time.sleep(0.05)
+def stats(announce):
+    with urllib.request.urlopen(announce.replace("ws://", "http://").replace("/announce", "/stats")) as answer:
+        return json.load(answer)
 
 
-def main():
-    command = [HEADWATER, "track", "--json", "--listen", "127.0.0.1:0", "--drain", "0"]
-    tracker = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        url = json.loads(tracker.stdout.readline())["tracker"].replace("ws://", "http://")
-        meet(url)
-    finally:
-        tracker.terminate()
-        assert tracker.wait(PATIENCE) == 0, "it ends when told to"
-
-
-def meet(url):
-    def stats():
-        with urllib.request.urlopen(url.replace("/announce", "/stats")) as answer:
-            return json.load(answer)
-
-    with tempfile.TemporaryDirectory() as folder:
-        there, here = Path(folder, "there"), Path(folder, "here")
-        there.mkdir(), here.mkdir()
-        content = os.urandom(3_000_001)
-        Path(there, "film.mp4").write_bytes(content)
-        made = lt.create_torrent(lt.list_files(str(there / "film.mp4")), 64 << 10, lt.create_torrent.v1_only)
-        made.add_tracker(url)
-        lt.set_piece_hashes(made, str(there))
-        torrent = lt.torrent_info(lt.bdecode(lt.bencode(made.generate())))
+def over_http():
+    with folder() as here, our_tracker() as websocket:
+        announce = websocket.replace("ws://", "http://")
+        film, torrent = film_in(here, LENGTH, announce)
+        info = lt.torrent_info(str(torrent))
         seeding, wanting = session(), session()
-
-        def add(to, folder):
-            params = lt.add_torrent_params()
-            params.ti, params.save_path = torrent, str(folder)
-            return to.add_torrent(params)
-
-        seed = add(seeding, there)
-        until(lambda: seed.status().is_seeding, "the seed has checked its file")
-        until(lambda: stats()["plainPeers"] >= 1, "the seed is tracked")
-        viewer = add(wanting, here)
-        until(lambda: viewer.status().is_seeding, "the other has the file")
-        assert Path(here, "film.mp4").read_bytes() == content
-        by_aria2(lt.bencode(made.generate()), Path(folder, "by-aria2"), content)
-        before = stats()["plainPeers"]
-        wanting.remove_torrent(viewer)
-        until(lambda: stats()["plainPeers"] < before, "who stops is gone")
-    print("two libtorrents and aria2 met at our tracker, and one left it")
+        with story("two libtorrents over HTTP, one of which leaves"):
+            add(seeding, here, info=info)
+            until("the seed is tracked", lambda: stats(announce)["plainPeers"] == 1)
+            viewer = add(wanting, here / "got", info=info)
+            finish(viewer)
+            same(here / "got/film.mp4", film)
+            wanting.remove_torrent(viewer)
+            until("who stops is gone", lambda: stats(announce)["plainPeers"] == 1)
+        with story("aria2 gets v1 from libtorrent"):
+            command = aria2(torrent, here / "by-aria2", "--seed-time=0")
+            subprocess.run(command, check=True, timeout=PATIENCE)
+            assert digest(here / "by-aria2/film.mp4") == digest(film)
 
 
-def by_aria2(torrent, where, content):
-    where.mkdir()
-    Path(where, "film.torrent").write_bytes(torrent)
-    flags = [
-        "--no-conf=true", "--console-log-level=warn", "--summary-interval=0", "--disable-ipv6=true",
-        "--enable-dht=false", "--bt-enable-lpd=false", "--enable-peer-exchange=false",
-        "--interface=127.0.0.1", "--listen-port=20000-29999", "--seed-time=0", f"--dir={where}",
-    ]
-    command = ["aria2c", *flags, str(where / "film.torrent")]
-    subprocess.run(command, check=True, timeout=PATIENCE / 3)
-    assert Path(where, "film.mp4").read_bytes() == content
+def webtorrents():
+    # Where a connection comes to nothing WebTorrent waits for its next announce.
+    soon = our_tracker("--interval", "5")
+    with folder() as here, soon as announce, story("WebTorrent in Node gets v1 from another"):
+        film, torrent = film_in(here, LENGTH, announce)
+        with running([NODE, WEBTORRENT, torrent, announce, here]) as seed:
+            assert json.loads(seed.stdout.readline())["done"], "it has checked its file"
+            with running([NODE, WEBTORRENT, torrent, announce, here / "got"]) as viewer:
+                assert json.loads(viewer.stdout.readline())["done"]
+            same(here / "got/film.mp4", film)
+        assert stats(announce)["answers"] > 0
 
 
-main()
+class Announcing:
+    """bittorrent-tracker's client, and what it has heard."""
+
+    def __init__(self, process):
+        self.process = process
+        os.set_blocking(process.stdout.fileno(), False)
+        self.heard = []
+
+    def does(self, what):
+        self.process.stdin.write(f"{what}\n")
+        self.process.stdin.flush()
+
+    def hears(self, what, is_it):
+        def heard():
+            self.heard += [json.loads(line) for line in self.process.stdout.readlines()]
+            assert not any("trouble" in one for one in self.heard), self.heard
+            return any(is_it(one) for one in self.heard)
+
+        until(f"{what}: {self.heard}", heard)
+        self.heard.clear()
+
+
+def the_library():
+    for scheme in ("ws", "http"):
+        with our_tracker() as websocket, story(f"bittorrent-tracker's client library, {scheme}://"):
+            announce = websocket.replace("ws://", f"{scheme}://")
+            with running([NODE, ANNOUNCING, announce, 0]) as one, running([NODE, ANNOUNCING, announce, 9]) as other:
+                seed, viewer = Announcing(one), Announcing(other)
+                if scheme == "ws":
+                    seed.hears("the other", lambda said: said.get("connected"))
+                    viewer.hears("the seed", lambda said: said.get("connected"))
+                else:
+                    until("both are there", lambda: stats(announce)["plainPeers"] == 2)
+                viewer.does("scrape")
+                viewer.hears("a scrape", lambda said: said.get("scraped") == [1, 1])
+                viewer.does("complete")
+                viewer.hears("that it counts as a seed", lambda said: said.get("complete") == 2)
+                viewer.does("stop")
+                until("it is gone", lambda: stats(announce)["peers"] == 1)
+
+
+in_a_network_of_our_own()
+main([over_http, webtorrents, the_library])

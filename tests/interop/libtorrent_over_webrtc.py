@@ -3,21 +3,12 @@
 In a network of its own, for libtorrent offers no loopback address.
 """
 
-import contextlib
-import json
-
 from support import (
-    ADDRESS, HEADWATER, add, digest, film_in, finish, folder, get, in_a_network_of_our_own, lt, main, running,
-    same, seeding, session, story,
+    ADDRESS, add, digest, film_in, finish, folder, get, in_a_network_of_our_own, lt, main, our_tracker, same,
+    seeding, session, story,
 )
 
 LENGTH = 3_000_001
-
-
-@contextlib.contextmanager
-def our_tracker():
-    with running([HEADWATER, "track", "--json", "--listen", f"{ADDRESS}:0"]) as process:
-        yield json.loads(process.stdout.readline())["tracker"]
 
 
 def each_way():

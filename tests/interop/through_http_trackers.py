@@ -3,19 +3,11 @@
 import subprocess
 
 from support import (
-    ADDRESS, PATIENCE, add, digest, film_in, finish, folder, get, lt, main, running, same, seeding, session,
-    story, tracker,
+    PATIENCE, add, aria2, digest, film_in, finish, folder, get, lt, main, running, same, seeding, session, story,
+    tracker,
 )
 
 LENGTH = 3_000_001
-
-
-def aria2(torrent, where, *flags):
-    return [
-        "aria2c", "--no-conf=true", "--console-log-level=warn", "--summary-interval=0", "--disable-ipv6=true",
-        "--enable-dht=false", "--enable-dht6=false", "--bt-enable-lpd=false", "--enable-peer-exchange=false",
-        f"--interface={ADDRESS}", "--listen-port=20000-29999", f"--dir={where}", *flags, str(torrent),
-    ]
 
 
 def libtorrent_both_ways():

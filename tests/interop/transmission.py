@@ -6,9 +6,10 @@ Transmission calls nobody on loopback, so this has a network of its own.
 import socket
 import subprocess
 
+from support import add as add_to_libtorrent
 from support import (
-    ADDRESS, digest, film_in, folder, get, in_a_network_of_our_own, main, running, same, seeding, story,
-    tracker, until,
+    ADDRESS, digest, film_in, folder, get, in_a_network_of_our_own, lt, main, our_tracker, running, same, seeding,
+    session, story, tracker, until,
 )
 
 LENGTH = 3_000_001
@@ -76,5 +77,18 @@ def it_seeds():
             assert get(torrent, here / "got") == digest(film)
 
 
+def it_meets_libtorrent():
+    with folder() as here, our_tracker() as websocket, story("Transmission gets v1 from libtorrent, by our tracker"):
+        film, torrent = film_in(here, LENGTH, websocket.replace("ws://", "http://"))
+        ses = session()
+        add_to_libtorrent(ses, here, info=lt.torrent_info(str(torrent)))
+        command, remote = transmission(here, here / "got", free_ports())
+        with running(command):
+            listens(remote)
+            add(remote, torrent)
+            until("Transmission has it", (here / "got/film.mp4").exists)
+        same(here / "got/film.mp4", film)
+
+
 in_a_network_of_our_own()
-main([it_gets, it_seeds])
+main([it_gets, it_seeds, it_meets_libtorrent])

