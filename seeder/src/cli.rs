@@ -153,6 +153,10 @@ pub struct SeedArgs {
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub upload_limit: Option<u64>,
 
+    /// Let the demo page kill the seeder and hide the files, to show what follows (only on loopback)
+    #[arg(long, conflicts_with = "url")]
+    pub demo_controls: bool,
+
     /// Print JSON lines: one when ready, then one a second
     #[arg(long)]
     pub json: bool,

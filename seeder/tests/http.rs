@@ -54,6 +54,7 @@ fn serve_within(
         torrents: vec![published.into()],
         trackers: vec!["ws://t/announce".to_owned()],
         loopback: true,
+        controls: false,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)

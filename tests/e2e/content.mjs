@@ -1,9 +1,10 @@
 // Files to transfer, made when they are needed and kept out of the repository.
 
+import { execFileSync } from "node:child_process";
 import { createCipheriv } from "node:crypto";
 import { existsSync, mkdirSync, renameSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { CACHE } from "./headwater.mjs";
+import { CACHE, ROOT } from "./headwater.mjs";
 
 const MIB = 2 ** 20;
 
@@ -20,6 +21,15 @@ export function noise(mebibytes) {
 /** A file that takes no room on disk. */
 export function sparse(mebibytes) {
   return made(`sparse-${mebibytes}.bin`, mebibytes * MIB, (path) => truncateSync(path, mebibytes * MIB));
+}
+
+/** A film with a grain that costs bytes: 1.5 Mbit/s. */
+export function film(seconds) {
+  const path = join(CACHE, "content", `film-${seconds}.mp4`);
+  if (existsSync(path)) return path;
+  mkdirSync(dirname(path), { recursive: true });
+  execFileSync(join(ROOT, "tests/sample/film.sh"), [path, String(seconds)], { stdio: "inherit" });
+  return path;
 }
 
 function made(name, size, fill) {

@@ -7,10 +7,12 @@ import { fileURLToPath } from "node:url";
 import { ROOT } from "./headwater.mjs";
 
 const TYPES = {
+  ".css": "text/css",
   ".html": "text/html",
   ".js": "text/javascript",
   ".json": "application/json",
   ".mjs": "text/javascript",
+  ".svg": "image/svg+xml",
   ".wasm": "application/wasm",
 };
 

@@ -17,7 +17,8 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 const USAGE: &str = "\
-cargo xtask demo [--port N]            build everything, seed the sample film, print the page to open
+cargo xtask demo [--port N] [--film FILE]
+                                       build everything, seed a film, print the page to open
 cargo xtask test [STEP…]               what CI runs; `--list` names the steps
 cargo xtask setup                      install what building and testing need
 cargo xtask bench NAME [--json FILE] [--runs N]

@@ -17,7 +17,7 @@ use super::track;
 use crate::config::{self, Seed};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::http::{self, Health, Shown};
+use crate::http::{self, Health, Shown, Switches};
 use crate::notify;
 use crate::report::{Ready, Reporter, reloaded};
 use crate::signals::{Reload, Stop};
@@ -71,10 +71,13 @@ pub fn run(seed: &Seed) -> Result<()> {
     let beside = tracker.clone().map_or_else(Router::new, tracker::router);
     let health = Health::new(engine.handle(), tracker).router();
     let shown = Shown::new(shelf.site());
-    web.spawn(http::serve(
-        listener,
-        shown.clone().router(beside.merge(health)),
-    ));
+    let switches = Arc::<Switches>::default();
+    let mut router = beside.merge(health);
+    if seed.demo_controls {
+        router = router.merge(Arc::clone(&switches).router());
+    }
+    let router = Arc::clone(&switches).guard(shown.clone().router(router));
+    web.spawn(http::serve(listener, router));
     if let Some(missing) = http::missing_parts() {
         warn!("{missing}");
     }
@@ -90,6 +93,7 @@ pub fn run(seed: &Seed) -> Result<()> {
             tokio::select! {
                 () = stop.told() => {}
                 () = renew(reload, &shelf, &shown, seed) => {}
+                () = obey(&switches, &shelf) => {}
             }
             notify::stopping();
         };
@@ -124,6 +128,19 @@ async fn renew(reload: Option<Reload>, shelf: &Arc<Mutex<Shelf>>, shown: &Shown,
         });
         // Only a panic ends it otherwise, and that has been told.
         let _ = done.await;
+    }
+}
+
+/// Leaves the swarms when the demo page says so, and joins them again. Nobody may turn what nobody is shown.
+async fn obey(switches: &Switches, shelf: &Mutex<Shelf>) {
+    let locked = || shelf.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        switches.seeding(false).await;
+        locked().leave();
+        switches.seeding(true).await;
+        if let Err(e) = locked().join_again() {
+            error!("{e}; the swarms stay left");
+        }
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Seed {
     pub own_tracker: bool,
     /// Bytes a second, of all torrents together.
     pub upload_limit: Option<u64>,
+    /// Whether the page may have us leave the swarms and hide the files.
+    pub demo_controls: bool,
     /// JSON lines.
     pub json: bool,
     /// Nothing but links, warnings and errors.
@@ -100,6 +102,12 @@ impl Seed {
         let url = args.url.as_deref().or(list.url.as_deref());
         let url = url.map(|url| checked_site(url, "--url")).transpose()?;
         let listen = args.listen.or(list.listen).unwrap_or(LISTEN);
+        if args.demo_controls && !(listen.ip().is_loopback() && url.is_none()) {
+            return Err(Error::Usage(
+                "--demo-controls is for this machine alone; listen on 127.0.0.1 or leave it out"
+                    .to_owned(),
+            ));
+        }
         let webrtc = args.webrtc.or(list.webrtc);
         let webrtc = webrtc.unwrap_or(SocketAddr::new(listen.ip(), 0));
         let tcp = args
@@ -122,6 +130,7 @@ impl Seed {
             url,
             own_tracker,
             upload_limit: args.upload_limit.or(list.upload_limit),
+            demo_controls: args.demo_controls,
             json: args.json,
             quiet: args.quiet,
             args,

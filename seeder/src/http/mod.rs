@@ -10,6 +10,7 @@ mod files;
 mod health;
 mod player;
 mod range;
+mod switches;
 
 use std::convert::Infallible;
 use std::io;
@@ -35,6 +36,7 @@ pub use assets::{missing_parts, page_is_built};
 pub use content::{Content, Swarmed};
 pub use health::Health;
 pub use player::{PLAYLIST, paths};
+pub use switches::Switches;
 
 /// Most bytes of a request's head.
 const MAX_HEAD: usize = 16 * 1024;
@@ -88,6 +90,8 @@ pub struct Site {
     /// Whether strangers' names for this machine are refused: it is bound to loopback, and a page
     /// elsewhere must not reach it by having its own name resolve here.
     pub loopback: bool,
+    /// Whether the page is told that there are [`Switches`].
+    pub controls: bool,
 }
 
 /// A site that may be replaced while it is served.
@@ -206,6 +210,7 @@ async fn config(State(shown): State<Shown>) -> Response {
         "magnet": first.map(|published| &published.magnet),
         "torrent": first.map(|published| torrent_path(&published.slug)),
         "trackers": site.trackers,
+        "controls": site.controls,
         "torrents": torrents,
     });
     ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()

@@ -78,6 +78,7 @@ impl Server {
             torrents: vec![published.into()],
             trackers: Vec::new(),
             loopback: self.bound.ip().is_loopback(),
+            controls: false,
         }
         .player();
         if let Some(listener) = self.listener.take() {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use headwater_core::metainfo::Metainfo;
+use headwater_core::metainfo::{Limits, Metainfo};
 use tracing::warn;
 
 use super::drive::Driving;
@@ -17,6 +17,7 @@ use crate::engine::Handle;
 use crate::error::{Error, Result};
 use crate::http::{Content, Published, Site, torrent_path};
 use crate::library::{self, Mark, State, Stocked, Wish, is_current};
+use crate::making::Made;
 use crate::report::{Links, Reloaded};
 use crate::storage::Storage;
 use crate::torrent_file;
@@ -140,7 +141,36 @@ impl Shelf {
             torrents: published.collect(),
             trackers: self.trackers().to_vec(),
             loopback: self.at.bound.ip().is_loopback() && self.seed.url.is_none(),
+            controls: self.seed.demo_controls,
         }
+    }
+
+    /// Says goodbye to all swarms; what is served over HTTP stays.
+    pub(super) fn leave(&self) {
+        for item in &self.items {
+            self.engine.remove(item.number);
+        }
+    }
+
+    /// Joins them again, under numbers that were never used.
+    pub(super) fn join_again(&mut self) -> Result<()> {
+        for at in 0..self.items.len() {
+            let number = self.next;
+            self.next += 1;
+            let item = &mut self.items[at];
+            item.number = number;
+            let metainfo = Metainfo::parse(&item.published.torrent, &Limits::NATIVE);
+            let made = Made {
+                metainfo: metainfo.map_err(|e| Error::NotATorrent {
+                    from: item.links.name.clone(),
+                    reason: e.to_string(),
+                })?,
+                storage: Arc::clone(&item.storage),
+            };
+            let upload_limit = item.wish.upload_limit;
+            self.drive(number, made, upload_limit)?;
+        }
+        Ok(())
     }
 
     /// What each is called.
@@ -214,6 +244,14 @@ impl Shelf {
             links,
             trackers,
         };
+        self.drive(number, made, item.wish.upload_limit)?;
+        self.items.push(item);
+        Ok(())
+    }
+
+    /// Has the engine seed it.
+    fn drive(&self, number: TorrentNumber, made: Made, upload_limit: Option<u64>) -> Result<()> {
+        let site = self.seed.site(self.at.bound);
         let own = self.seed.own_tracker.then(|| tracker_of(&site));
         let torrent = Driving {
             at: &self.at,
@@ -221,11 +259,10 @@ impl Shelf {
         }
         .torrent(number, made)?;
         self.engine.add(number, torrent);
-        self.engine.limit(Some(number), item.wish.upload_limit);
+        self.engine.limit(Some(number), upload_limit);
         for peer in &self.seed.peers {
             self.engine.hear(number, *peer);
         }
-        self.items.push(item);
         Ok(())
     }
 

@@ -86,8 +86,8 @@ export class BreakIt implements View {
     const at = this.#video.currentTime / seconds;
     const file = film.file?.index ?? 0;
     const added = Array.from({ length: VIEWERS }, (_, number) =>
-      // Around where this one is, as people who follow one link are.
-      this.#add({ kind: "viewer", magnet: film.torrent.magnet, file, from: (at + number / (4 * VIEWERS)) % 1, seconds, windowBytes: this.#windowBytes() }),
+      // All over the film: between them they may hold it whole, though none of them does.
+      this.#add({ kind: "viewer", magnet: film.torrent.magnet, file, from: (at + (number + 1) / (VIEWERS + 1)) % 1, seconds, windowBytes: this.#windowBytes() }),
     ).filter(Boolean).length;
     if (added > 0) this.#say(`${added} viewers joined; they take from the swarm and give to it.`);
   }
@@ -165,8 +165,9 @@ export class BreakIt implements View {
       [this.#hide, "origin", ["Hide the origin", "Show the origin again"]],
     ] as const) {
       const isOff = this.#server?.[what] === false;
-      // Only a server that offers its switches has them; a static host has nothing to kill.
-      button.hidden = this.#server === null;
+      // A static host has nothing to kill.
+      button.disabled = this.#server === null;
+      button.title = this.#server ? "" : "Only where the server lets you: headwater seed --demo-controls";
       button.setAttribute("aria-pressed", String(isOff));
       setText(button.querySelector("strong") as HTMLElement, isOff ? on : off);
     }

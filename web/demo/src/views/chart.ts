@@ -71,6 +71,13 @@ export class Chart implements View {
     ];
   }
 
+  /** How far the axis goes: a burst that fills the window at once is cut off, or all else would be flat. */
+  #reach(value: (sample: Sample) => number): number {
+    const rates = this.#samples.map(value).filter((rate) => rate > 0).sort((a, b) => a - b);
+    const [usual = 0, most = 0] = [rates[Math.floor(rates.length * 0.9)], rates.at(-1)];
+    return Math.max(MIN_RATE, 1.1 * Math.min(most, 2 * usual));
+  }
+
   #options(): Omit<Options, "height" | "width"> {
     const palette = colours();
     const area = (colour: string): uPlot.Series => ({ stroke: colour, fill: colour, width: 1, points: { show: false } });
@@ -80,8 +87,8 @@ export class Chart implements View {
       legend: { show: false },
       padding: [8, 20, 0, 0],
       scales: {
-        x: { time: false, range: (_plot, _min, max) => [(max ?? 0) - SPAN_S, max ?? SPAN_S] },
-        y: { range: (_plot, min, max) => [Math.min(0, min ?? 0) * 1.1, Math.max(MIN_RATE, (max ?? 0) * 1.1)] },
+        x: { time: false, range: (_plot, _min, max) => [(max ?? 0) - SPAN_S, max ?? 0] },
+        y: { range: () => [-this.#reach(({ given }) => given), this.#reach(({ viewers, seeders, origin }) => viewers + seeders + origin)] },
       },
       series: [{}, area(palette.peer), area(palette.seeder), area(palette.origin), area(palette.upload)],
       axes: [

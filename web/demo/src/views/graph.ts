@@ -28,9 +28,9 @@ export interface Graph {
   more: number;
 }
 
-const [WIDTH, HEIGHT] = [400, 360];
-const CENTRE: Point = [WIDTH / 2, HEIGHT / 2 - 8];
-const RADII: Point = [154, 132];
+const [WIDTH, HEIGHT] = [400, 400];
+const CENTRE: Point = [WIDTH / 2, HEIGHT / 2 - 14];
+const RADII: Point = [168, 154];
 const RADIUS = 17;
 
 type Point = [number, number];
@@ -47,7 +47,11 @@ const COLOURS: Record<Node["kind"], string> = {
 export function drawGraph(svg: SVGSVGElement, { nodes, links, more }: Graph): void {
   svg.setAttribute("aria-label", describe(nodes, links, more));
   const [you, ...others] = nodes;
-  if (!you || others.length === 0) return svg.replaceChildren(...(you ? [nodeAt(you, CENTRE)] : []), text("Nobody is connected", [CENTRE[0], CENTRE[1] + 52], "nobody"));
+  if (!you || others.length === 0) {
+    const ring = make("ellipse", { cx: String(CENTRE[0]), cy: String(CENTRE[1]), rx: String(RADII[0]), ry: String(RADII[1]), class: "ring" });
+    const alone = you ? nodeAt(you, CENTRE) : make("g", {});
+    return svg.replaceChildren(ring, alone, text("Nobody is connected", [CENTRE[0], CENTRE[1] + 72], "nobody"));
+  }
   const places = new Map<string, Point>([[you.key, CENTRE]]);
   others.forEach(({ key }, at) => places.set(key, onRing(at, others.length)));
   const kinds = new Map(nodes.map(({ key, kind }) => [key, kind]));
@@ -55,7 +59,6 @@ export function drawGraph(svg: SVGSVGElement, { nodes, links, more }: Graph): vo
   const labels = links.flatMap((link) => labelOf(link, places));
   const circles = nodes.flatMap((node) => nodeAt(node, places.get(node.key) ?? CENTRE));
   const rest = more > 0 ? [text(`and ${more} more`, [WIDTH - 40, HEIGHT - 6], "sub")] : [];
-  // What has flowed on is not to begin anew: lines are kept where they are the same.
   svg.replaceChildren(...lines, ...labels, ...circles, ...rest);
 }
 
@@ -93,13 +96,8 @@ function curve([x1, y1]: Point, [x2, y2]: Point): string {
 function labelOf({ from, to, label }: Link, places: Map<string, Point>): SVGElement[] {
   const [start, end] = [places.get(from), places.get(to)];
   if (!label || !start || !end) return [];
-  // Nearer to the outer end, where lines are apart.
-  const at = (part: 0 | 1): number => start[part] + (end[part] - start[part]) * 0.45;
-  const halo = text(label, [at(0), at(1) + 3], "sub");
-  halo.setAttribute("paint-order", "stroke");
-  halo.setAttribute("stroke", "var(--surface)");
-  halo.setAttribute("stroke-width", "4");
-  return [halo];
+  const at = (part: 0 | 1): number => start[part] + (end[part] - start[part]) * 0.5;
+  return [text(label, [at(0), at(1) + 4], "sub")];
 }
 
 function nodeAt({ kind, name, detail }: Node, [x, y]: Point): SVGElement {

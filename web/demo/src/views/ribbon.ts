@@ -15,6 +15,7 @@ const BAND_HEIGHT = 32;
 const BRACKET_TOP = BAND_TOP + BAND_HEIGHT + 5;
 const LABEL_TOP = BRACKET_TOP + 12;
 const HEIGHT = 92;
+const LABEL_GAP = 12;
 
 /** Pieces narrower than this many pixels get no gap between them. */
 const GAP_FROM_WIDTH = 5;
@@ -113,11 +114,14 @@ export class Ribbon implements View {
     const first = map.states.indexOf(PieceState.verified);
     const x = (piece: number): number => (piece / count) * width;
     const label = (word: string, pieces: number): string => `${word} ${format.bytes(pieces * this.#pieceLength)}`;
-    if (first >= 0 && first < head) {
-      const kept = map.states.subarray(first, head).reduce((sum, state) => sum + Number(state === PieceState.verified), 0);
-      drawBracket(context, x(first), x(head), label("kept", kept), palette["ink-soft"], width);
+    // Labels side by side must not run into each other: what is ahead is what one looks for, and goes first.
+    let limit = width;
+    for (const { start, end } of map.window.toReversed()) {
+      limit = drawBracket(context, [x(start), x(end)], label("ahead", end - start), palette.ink, [limit, width]);
     }
-    for (const { start, end } of map.window) drawBracket(context, x(start), x(end), label("ahead", end - start), palette.ink, width);
+    if (first < 0 || first >= head) return;
+    const kept = map.states.subarray(first, head).reduce((sum, state) => sum + Number(state === PieceState.verified), 0);
+    drawBracket(context, [x(first), x(head)], label("kept", kept), palette["ink-soft"], [limit, width]);
   }
 
   /** The film's time above the band, and where it plays. */
@@ -214,7 +218,8 @@ function stripes(context: CanvasRenderingContext2D, palette: Palette): CanvasPat
   return context.createPattern(tile, "repeat");
 }
 
-function drawBracket(context: CanvasRenderingContext2D, from: number, to: number, label: string, colour: string, width: number): void {
+/** Draws it, with its label to the left of `limit`; answers where the label begins. */
+function drawBracket(context: CanvasRenderingContext2D, [from, to]: [number, number], label: string, colour: string, [limit, width]: [number, number]): number {
   const [left, right] = [Math.max(0.75, from), Math.min(width - 0.75, Math.max(to, from + 2))];
   context.strokeStyle = colour;
   context.lineWidth = 1.5;
@@ -225,11 +230,13 @@ function drawBracket(context: CanvasRenderingContext2D, from: number, to: number
   context.lineTo(right, BRACKET_TOP);
   context.stroke();
   const labelWidth = context.measureText(label).width;
-  // A label that does not fit under its bracket would run into its neighbour's.
-  if (labelWidth > Math.max(right - left, width * 0.15)) return;
-  context.fillStyle = colour;
   const middle = (left + right - labelWidth) / 2;
-  context.fillText(label, Math.max(0, Math.min(width - labelWidth, middle)), LABEL_TOP);
+  const at = Math.max(0, Math.min(limit - labelWidth, middle));
+  // Where there is no room to the left either, the bracket has to do.
+  if (at + labelWidth > limit) return limit;
+  context.fillStyle = colour;
+  context.fillText(label, at, LABEL_TOP);
+  return at - LABEL_GAP;
 }
 
 function describe({ states, sources, window }: PieceMap): string {

@@ -23,6 +23,7 @@ export class Swarm implements View {
   constructor(neighbours: Neighbours, ledger: Ledger) {
     this.#neighbours = neighbours;
     this.#ledger = ledger;
+    this.close();
   }
 
   update(film: Film, stats: Stats): void {

@@ -1,0 +1,198 @@
+// The demo page, feature by feature, as somebody meets it who sees roles and words.
+//
+// Leaves pictures in .cache/demo-screenshots for people to look at.
+
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+import { after, before, describe, test } from "node:test";
+import { Browser } from "../browser.mjs";
+import { film } from "../content.mjs";
+import { axeViolations, DemoPage, PICTURES } from "../demo-page.mjs";
+import { SAMPLE, seed } from "../headwater.mjs";
+import { serve } from "../server.mjs";
+
+describe("the demo page", { timeout: 300_000 }, () => {
+  let browser;
+  let seeder;
+  before(async () => {
+    mkdirSync(PICTURES, { recursive: true });
+    seeder = await seed(film(90), "--demo-controls");
+    browser = await Browser.launch();
+  });
+  after(async () => {
+    await browser?.close();
+    await seeder?.stop();
+  });
+
+  /** The page for the length of `body`; it must not have complained. */
+  const withPage = async (address, body, { errors = [] } = {}) => {
+    const page = await DemoPage.open(browser, address);
+    try {
+      await body(page);
+      assert.deepEqual(page.errors.filter((error) => !errors.some((known) => known.test(error))), []);
+    } finally {
+      await page.close();
+    }
+  };
+  /** The page with the film playing, in a window that is smaller than the film. */
+  const playing = (body, options) =>
+    withPage(seeder.ready.page, async (page) => {
+      await page.choose("Memory", "4 MiB");
+      await page.plays();
+      await body(page);
+    }, options);
+  /** The page on a host that has nothing but files. */
+  const statically = async (hash, body, options) => {
+    const server = await serve({ folders: { "/": `${import.meta.dirname}/../../../web/demo/dist/` } });
+    try {
+      // Such a host answers 404 for config.json.
+      await withPage(`${server.url}${hash}`, body, { errors: [/config\.json/, ...(options?.errors ?? [])] });
+    } finally {
+      await server.close();
+    }
+  };
+
+  test("plays; says of every piece where it came from, and that memory is held", () =>
+    playing(async (page) => {
+      await page.says("img", /[1-9]\d* came from peers.*the window is at pieces/);
+      await page.shows(/Window: \d.* of 4\.0 MiB/);
+      await page.says("img", /seeder sends/);
+      await page.shows(/You are not alone: one peer is connected/);
+      await page.pictures("playing");
+      assert.deepEqual(await axeViolations(page), []);
+    }));
+
+  test("viewers join in frames, and go on without the seeder", () =>
+    playing(async (page) => {
+      await page.press("Add 5 viewers");
+      await page.says("img", /(viewer sends.*){5}/);
+      // The seeder has one copy; of another, most is among the viewers.
+      await page.until(() => window.headwaterDemo.film.torrent.stats.copies > 1.7);
+      await page.press("Kill the seeder");
+      await page.shows(/The seeder is gone/);
+      await page.gone("img", /seeder sends/);
+      // Where its own window never was: what plays there can only have come from viewers.
+      const { from, offload } = await page.evaluate(() => {
+        const video = document.querySelector("video");
+        video.currentTime = (video.currentTime + 45) % 85;
+        return { from: video.currentTime, offload: Number.parseInt(document.querySelector("#offload").textContent) };
+      });
+      await page.until((from) => document.querySelector("video").currentTime > from + 1, from);
+      await page.until((offload) => Number.parseInt(document.querySelector("#offload").textContent) > offload, offload);
+      await page.pictures("under-attack");
+      // Whether it is back is seen in the stories that follow: they all need it.
+      await page.press("Bring the seeder back");
+      await page.shows(/The seeder is back/);
+      await page.press("Send them away");
+      await page.gone("img", /viewer sends/);
+    }));
+
+  test("a liar is asked, dropped, and never heard by the film; a slow peer and a storm of seeks change nothing", () =>
+    playing(async (page) => {
+      await page.press("Add a slow peer");
+      await page.says("img", /slow peer sends/);
+      await page.press("Add a liar");
+      await page.press("Seek storm");
+      await page.shows(/20 seeks: \d+ pictures came in time/);
+      await page.until(() => window.headwaterDemo.film.torrent.stats.refused > 0);
+      await page.gone("img", /liar sends/);
+      const { windowPeak, windowCap } = await page.evaluate(() => window.headwaterDemo.film.torrent.stats);
+      assert.ok(windowPeak <= windowCap);
+      const at = await page.now();
+      await page.until((at) => document.querySelector("video").currentTime > at + 0.5, at);
+    }));
+
+  test("the origin is hidden and shown again, by this page alone", () =>
+    playing(async (page) => {
+      const status = () => page.evaluate(() => fetch("files/film-90.mp4", { method: "HEAD" }).then(({ status }) => status));
+      assert.equal(await status(), 200);
+      await page.press("Hide the origin");
+      await page.shows(/answers 503/);
+      assert.equal(await status(), 503);
+      await page.press("Show the origin again");
+      await page.shows(/serves the film again/);
+      assert.equal(await status(), 200);
+      const stranger = (headers) => fetch(new URL("/demo/controls", seeder.ready.page), { method: "POST", headers: { "content-type": "application/json", ...headers }, body: '{"seeder":false}' });
+      assert.equal((await stranger({ origin: "http://evil.example", "x-headwater-demo": "1" })).status, 403);
+      assert.equal((await stranger({ origin: new URL(seeder.ready.page).origin })).status, 403);
+    }, { errors: [/503/] }));
+
+  test("the visitor says what is given, and sees what leaves the machine", () =>
+    playing(async (page) => {
+      await page.shows(/To 127\.0\.0\.1:\d+: this machine’s address, and which film/);
+      await page.check("Only watch");
+      await page.shows(/Pieces are taken, none is given: as you chose/);
+      await page.check("Off");
+      await page.shows(/Nothing: sharing is off/);
+      await page.shows(/You are alone|Sharing is on: not asked for/);
+      await page.check("Share");
+      await page.choose("In all", "10 MB");
+      await page.shows(/9\.5 MiB left of the budget/);
+    }));
+
+  test("it is handed on as a link, a code and three kinds of code", () =>
+    playing(async (page) => {
+      assert.equal(await page.value("Link to this page with the film"), seeder.ready.page);
+      assert.ok((await page.evaluate(() => document.querySelector("#qr path").getAttribute("d"))).length > 1000);
+      await page.shows(/<headwater-video controls src="magnet:\?xt=urn:btih:.*tr=ws/s);
+      await page.press("attach()", "tab");
+      await page.shows(/attach\(document\.querySelector\("video"\), "magnet:/);
+      await page.press("Client", "tab");
+      await page.shows(/await new Headwater\(\)\.add\("magnet:/);
+    }));
+
+  test("nothing moves and nothing stutters while it plays", () =>
+    withPage(seeder.ready.page, async (page) => {
+      await page.plays();
+      const ours = [];
+      // A task of ours comes back every time; one that another process's burst made long does not.
+      for (let attempt = 1; attempt <= 3; attempt += 1) {
+        const { at, since } = await page.evaluate(() => ({ at: document.querySelector("video").currentTime, since: performance.now() }));
+        await page.until((at) => document.querySelector("video").currentTime > at + 2, at);
+        const { shift, long } = await page.evaluate(() => window.measured);
+        assert.ok(shift < 0.02, `layout shift ${shift}`);
+        const tasks = long.filter(({ atMs }) => atMs >= since).map(({ ms }) => ms);
+        if (tasks.length === 0) return;
+        ours.push(tasks);
+      }
+      assert.fail(`long tasks (ms) in every attempt: ${JSON.stringify(ours)}`);
+    }));
+
+  test("on a static host: nothing yet, and a film of one's own from the tab to another", async () => {
+    await statically("", async (page) => {
+      await page.shows(/A film, carried by the people who watch it/);
+      await page.shows(/There is no film to look for/);
+      await page.pictures("empty");
+      assert.deepEqual(await axeViolations(page), []);
+
+      await page.give(SAMPLE.mp4);
+      await page.shows(/Viewers need a tracker to find this tab/);
+      await page.press("Close");
+      await page.write("Tracker, where viewers will meet", seeder.ready.trackers[0]);
+      await page.give(SAMPLE.mp4);
+      await page.plays();
+      await page.shows(/Nobody has opened your link yet/);
+      await page.pictures("alone");
+
+      const link = await page.value("Link to this page with the film");
+      await withPage(link, async (other) => {
+        await other.plays();
+        assert.match(await page.evaluate(() => document.querySelector("#graph").ariaLabel), /sends|connected/);
+        await page.until(() => window.headwaterDemo.film.torrent.stats.sent > 0);
+      }, { errors: [/config\.json/] });
+    });
+  });
+
+  test("what is no torrent, and a tracker that is not there, are said in words", async () => {
+    await statically("#magnet:?xt=nonsense", async (page) => {
+      await page.shows(/This magnet link is not right/);
+      await page.pictures("failed");
+    });
+    const nowhere = "magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567&tr=ws%3A%2F%2F127.0.0.1%3A9%2Fannounce";
+    await statically(`#${nowhere}`, async (page) => {
+      await page.shows(/The tracker is down/);
+      await page.shows(/Tracker knows of others: no/);
+      assert.deepEqual(await axeViolations(page), []);
+    }, { errors: [/127\.0\.0\.1:9/] });
+  });
+});

@@ -1,0 +1,182 @@
+// The demo page as tests use it: by role and text, like somebody who cannot see it.
+
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { CACHE } from "./headwater.mjs";
+import { until } from "./viewer.mjs";
+
+/** Where pictures of the page go. */
+export const PICTURES = join(CACHE, "demo-screenshots");
+
+const SIZES = { desktop: [1366, 900], phone: [390, 844] };
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** One open page. */
+export class DemoPage {
+  #page;
+
+  constructor(page) {
+    this.#page = page;
+  }
+
+  static async open(browser, address) {
+    // Not at the address at once: what moves and what takes long is measured from the very beginning.
+    const page = await browser.open("about:blank");
+    await page.setViewport({ width: SIZES.desktop[0], height: SIZES.desktop[1] });
+    await page.evaluateOnNewDocument(measure);
+    await page.goto(address);
+    // With a media permission a page offers its loopback address to other pages.
+    await page.evaluate(() => navigator.mediaDevices.getUserMedia({ audio: true }).then(() => {}));
+    return new DemoPage(page);
+  }
+
+  get errors() {
+    return this.#page.errors;
+  }
+
+  close() {
+    return this.#page.close();
+  }
+
+  evaluate(body, ...args) {
+    return this.#page.evaluate(body, ...args);
+  }
+
+  /** Waits until this holds in the page; if it never does, says what the page says. */
+  until(test, ...args) {
+    return this.#wait(String(test), test, ...args);
+  }
+
+  /** Waits until the film runs. */
+  async plays() {
+    await this.until(() => document.querySelector("video").readyState >= HTMLMediaElement.HAVE_FUTURE_DATA);
+    await this.evaluate(() => Object.assign(document.querySelector("video"), { muted: true }).play());
+    await this.until(() => document.querySelector("video").currentTime > 0.2);
+  }
+
+  /** Second of the film. */
+  now() {
+    return this.evaluate(() => document.querySelector("video").currentTime);
+  }
+
+  /** Presses what has this role and begins with this name. */
+  async press(name, role = "button") {
+    await (await this.#find(role, name)).click();
+  }
+
+  async check(name) {
+    const radio = await this.#find("radio", name);
+    await radio.evaluate((radio) => radio.click());
+  }
+
+  async choose(label, option) {
+    const select = await this.#find("combobox", label);
+    await select.select(await select.evaluate((select, option) => [...select.options].find(({ text }) => text === option).value, option));
+  }
+
+  async write(label, text) {
+    await (await this.#find("textbox", label)).type(text);
+  }
+
+  async value(label) {
+    return (await this.#find("textbox", label)).evaluate(({ value }) => value);
+  }
+
+  /** Gives the page a file of this machine. */
+  async give(path) {
+    await (await this.#page.$('input[type="file"]')).uploadFile(path);
+  }
+
+  /** Waits until these words can be seen. */
+  async shows(words) {
+    await this.#wait(`the page shows ${words}`, ([source, flags]) => new RegExp(source, flags).test(document.body.innerText), [words.source, words.flags]);
+  }
+
+  /** Waits until something of this role is named so. */
+  async says(role, words) {
+    await this.#wait(`a ${role} says ${words}`, named, role, words.source);
+  }
+
+  /** Waits until nothing of this role is named so. */
+  async gone(role, words) {
+    await this.#wait(`no ${role} says ${words}`, notNamed, role, words.source);
+  }
+
+  /** A picture on a desktop and on a phone, light and dark. */
+  async pictures(name) {
+    for (const [size, [width, height]] of Object.entries(SIZES)) {
+      await this.#page.setViewport({ width, height });
+      for (const scheme of ["light", "dark"]) {
+        await this.scheme(scheme);
+        await this.#page.screenshot({ path: join(PICTURES, `${name}-${size}-${scheme}.png`), fullPage: true });
+      }
+    }
+    await this.#page.setViewport({ width: SIZES.desktop[0], height: SIZES.desktop[1] });
+    await this.scheme();
+  }
+
+  /** As somebody has it who likes it light or dark; colours are there at once, without a transition. */
+  async scheme(scheme) {
+    const motion = { name: "prefers-reduced-motion", value: "reduce" };
+    await this.#page.emulateMediaFeatures(scheme ? [motion, { name: "prefers-color-scheme", value: scheme }] : []);
+    // Canvases follow a frame later.
+    await this.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+  }
+
+  async #find(role, name) {
+    const found = await this.#page.waitForFunction(find, { timeout: 20_000 }, role, name).catch(() => null);
+    const element = found?.asElement();
+    if (!element) throw new Error(`no ${role} “${name}” on the page`);
+    return element;
+  }
+
+  async #wait(what, test, ...args) {
+    await until(this.#page, test, ...args).catch(async () => {
+      throw new Error(`not within a minute: ${what}\n${await this.evaluate(() => document.body.innerText)}\n${this.errors}`);
+    });
+  }
+}
+
+/** What axe finds wrong, light and dark, in a line each. */
+export async function axeViolations(page) {
+  const violations = [];
+  for (const scheme of ["light", "dark"]) {
+    await page.scheme(scheme);
+    violations.push(
+      ...(await page.evaluate(async (source) => {
+        if (!window.axe) new Function(source)();
+        // The frames are other peers, without anything to see.
+        const { violations } = await window.axe.run(document, { iframes: false });
+        return violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => `${id} ${target}: ${failureSummary}`));
+      }, AXE)),
+    );
+  }
+  await page.scheme();
+  return violations;
+}
+
+/** In the page, before anything else: what moves, and which tasks are long. */
+function measure() {
+  const measured = { shift: 0, long: [] };
+  window.measured = measured;
+  new PerformanceObserver((list) => {
+    for (const { value, hadRecentInput } of list.getEntries()) measured.shift += hadRecentInput ? 0 : value;
+  }).observe({ type: "layout-shift", buffered: true });
+  new PerformanceObserver((list) => measured.long.push(...list.getEntries().map(({ startTime, duration }) => ({ atMs: startTime, ms: duration })))).observe({ type: "longtask", buffered: true });
+}
+
+/** In the page: the element of this role whose name begins so. */
+function find(role, name) {
+  const roles = { button: "button:not([role])", combobox: "select", radio: 'input[type="radio"]', tab: '[role="tab"]', textbox: "input" };
+  const nameOf = (element) => element.ariaLabel ?? element.labels?.[0]?.textContent ?? element.textContent;
+  return [...document.querySelectorAll(roles[role])].find((element) => element.checkVisibility() && nameOf(element).trim().startsWith(name)) ?? null;
+}
+
+function named(role, source) {
+  return [...document.querySelectorAll(`[role="${role}"]`)].some(({ ariaLabel }) => new RegExp(source).test(ariaLabel ?? ""));
+}
+
+function notNamed(role, source) {
+  return ![...document.querySelectorAll(`[role="${role}"]`)].some(({ ariaLabel }) => new RegExp(source).test(ariaLabel ?? ""));
+}
