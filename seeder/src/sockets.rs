@@ -3,11 +3,12 @@
 //! When to connect, what to say and when to try again is for the tracker client of the core.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use headwater_core::tracker::client::TrackerKey;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -23,6 +24,15 @@ const MAX_MESSAGE: usize = 64 * 1024;
 
 /// Bytes that may wait for a tracker that does not read; past that it is dropped.
 const MAX_UNSENT: usize = 1024 * 1024;
+
+/// Bytes read at once. Hundreds of connections keep such a buffer each, and are mostly silent.
+const READ: usize = 4 * 1024;
+
+/// Connections made at once: what a handshake needs is needed again by the next.
+const MAX_CONNECTING: usize = 16;
+
+/// How long one of them may keep others waiting.
+const TURN: Duration = Duration::from_millis(250);
 
 /// Messages in either queue: a tracker that sends faster than we listen must wait.
 const QUEUE: usize = 64;
@@ -48,6 +58,7 @@ pub enum SocketEvent {
 #[derive(Debug)]
 pub struct Sockets {
     open: BTreeMap<SocketKey, Socket>,
+    turns: Arc<Semaphore>,
     events: mpsc::Sender<(SocketKey, SocketEvent)>,
 }
 
@@ -64,6 +75,7 @@ impl Sockets {
         (
             Self {
                 open: BTreeMap::new(),
+                turns: Arc::new(Semaphore::new(MAX_CONNECTING)),
                 events,
             },
             happened,
@@ -73,9 +85,9 @@ impl Sockets {
     /// Connects.
     pub fn open(&mut self, key: SocketKey, url: String) {
         let (outbox, messages) = mpsc::channel(QUEUE);
-        let events = self.events.clone();
+        let (turns, events) = (Arc::clone(&self.turns), self.events.clone());
         let task = tokio::spawn(async move {
-            let reason = talk(key, &url, messages, &events)
+            let reason = talk(key, &url, &turns, messages, &events)
                 .await
                 .err()
                 .unwrap_or_else(|| "closed".to_owned());
@@ -121,6 +133,7 @@ impl Sockets {
 async fn talk(
     key: SocketKey,
     url: &str,
+    turns: &Semaphore,
     mut messages: mpsc::Receiver<String>,
     events: &mpsc::Sender<(SocketKey, SocketEvent)>,
 ) -> Result<(), String> {
@@ -128,11 +141,24 @@ async fn talk(
     config.max_message_size = Some(MAX_MESSAGE);
     config.max_frame_size = Some(MAX_MESSAGE);
     config.max_write_buffer_size = MAX_UNSENT;
-    let connecting = tokio_tungstenite::connect_async_with_config(url, Some(config), true);
-    let connected = timeout(CONNECT_TIMEOUT, connecting)
-        .await
-        .map_err(|_| "it did not answer in time".to_owned())?;
-    let (mut socket, _) = connected.map_err(|e| words(&e))?;
+    config.read_buffer_size = READ;
+    config.write_buffer_size = 0;
+    let mut socket = {
+        let turn = turns.acquire().await;
+        let connecting = tokio_tungstenite::connect_async_with_config(url, Some(config), true);
+        // In a box, or its many kilobytes would be part of this task for as long as the connection stands.
+        let mut connecting = Box::pin(timeout(CONNECT_TIMEOUT, connecting));
+        let connected = match timeout(TURN, &mut connecting).await {
+            Ok(connected) => connected,
+            // A tracker that does not answer must not hold up those that do.
+            Err(_) => {
+                drop(turn);
+                connecting.await
+            }
+        };
+        let connected = connected.map_err(|_| "it did not answer in time".to_owned())?;
+        connected.map_err(|e| words(&e))?.0
+    };
     let gone = |_| "the engine is gone".to_owned();
     events
         .send((key, SocketEvent::Opened))

@@ -354,13 +354,103 @@ fn a_seeder_that_dies_again_and_again_stops_no_download() {
     let mut seeder = seed();
     let path = folder.path("film.mp4");
     let mut getter = Getter::start(&folder, &["--quiet", "--peer", &tcp, seeder.says("magnet")]);
+    let mut luck = Rng::seeded(2);
     for _ in 0..20 {
-        let before = filled(&path);
-        until(|| filled(&path) > before + 500_000 || getter.has_ended());
+        let further = filled(&path) + u64::from(luck.below(1_000_000));
+        until(|| filled(&path) > further || getter.has_ended());
         seeder.child.kill().expect("killed");
         seeder.child.wait().expect("its end");
         seeder = seed();
     }
     assert!(getter.ends().success());
     assert!(fs::read(&path).expect("the film") == bytes(LENGTH));
+}
+
+#[test]
+fn two_that_write_to_one_place_are_one_too_many() {
+    let folder = Folder::new();
+    folder.file("seeded/film.mp4", 8_000_000);
+    folder.file("seeded/set/a.mp4", 8_000_000);
+    for what in ["film.mp4", "set"] {
+        let args = [&format!("seeded/{what}"), "--upload-limit", "500KB"];
+        let seeder = Seeder::start(&folder, &args);
+        let mut first = Getter::start(&folder, &["--quiet", seeder.says("magnet")]);
+        let state = folder.path(&format!(".{what}.headwater"));
+        until(|| state.exists());
+        let second = headwater(&folder, &["get", seeder.says("magnet")]);
+        assert_refused(&second, 1, &format!("another headwater is writing {what}"));
+        // The lock goes with its owner, however that ends.
+        first.child.kill().expect("killed");
+        first.ends();
+        let mut third = Getter::start(&folder, &["--json", seeder.says("magnet")]);
+        third.says("swarm");
+        assert!(!third.has_ended());
+    }
+}
+
+type Spoil = fn(&Path);
+
+/// What may happen to a film while it is seeded.
+const SPOILT: [(&str, Spoil); 3] = [
+    ("truncated", |path| {
+        let file = fs::OpenOptions::new().write(true).open(path);
+        file.and_then(|file| file.set_len(2_000_000))
+            .expect("truncate");
+    }),
+    ("overwritten", |path| {
+        fs::write(path, vec![1; SPOILT_LENGTH]).expect("write");
+    }),
+    ("replaced", |path| {
+        let other = path.with_extension("new");
+        fs::write(&other, vec![1; SPOILT_LENGTH]).expect("write");
+        fs::rename(&other, path).expect("rename");
+    }),
+];
+const SPOILT_LENGTH: usize = 8_000_001;
+
+#[test]
+fn a_film_that_is_spoilt_under_its_seeder_harms_nobody() {
+    std::thread::scope(|scope| {
+        for (how, spoil) in SPOILT {
+            scope.spawn(move || a_film_is_spoilt(how, spoil));
+        }
+    });
+}
+
+fn a_film_is_spoilt(how: &str, spoil: Spoil) {
+    let folder = Folder::new();
+    let seeded = folder.file("seeded/film.mp4", SPOILT_LENGTH);
+    folder.file("honest/film.mp4", SPOILT_LENGTH);
+    let film = bytes(SPOILT_LENGTH);
+    create(&folder, "seeded/film.mp4", "film.torrent");
+    let with_torrent = ["--torrent", "film.torrent"];
+    let slowly = [
+        &["seeded/film.mp4", "--upload-limit", "1MB"],
+        &with_torrent[..],
+    ]
+    .concat();
+    let seeder = Seeder::start(&folder, &slowly);
+    let mut getter = Getter::start(&folder, &["--quiet", seeder.says("magnet")]);
+    let path = folder.path("film.mp4");
+    until(|| filled(&path) > 1_000_000);
+    spoil(&seeded);
+    let since = Instant::now();
+    seeder.complains("film.mp4 has changed or gone");
+    let seconds = since.elapsed().as_secs();
+    assert!(seconds <= 10, "{how}: withdrawn after {seconds} s");
+    let figures = request(seeder.site(), "GET", "/metrics", &[]);
+    let figures = String::from_utf8(figures.body).expect("UTF-8");
+    let pieces = SPOILT_LENGTH.div_ceil(PIECE);
+    let is_withdrawn = |line: &str| {
+        line.starts_with("headwater_torrent_pieces_withdrawn")
+            && line.ends_with(&format!(" {pieces}"))
+    };
+    assert!(figures.lines().any(is_withdrawn), "{how}: {figures}");
+    // Nothing wrong was taken for right, and who has the film goes on where the other stopped.
+    assert_claims_hold(&folder, &film);
+    let tracker = seeder.ready["trackers"][0].as_str().expect("text");
+    let honestly = ["honest/film.mp4", "--no-tracker", "--tracker", tracker];
+    let _honest = Seeder::start(&folder, &[&honestly, &with_torrent[..]].concat());
+    assert!(getter.ends().success(), "{how}");
+    assert!(fs::read(&path).expect("the film") == film, "{how}");
 }

@@ -46,6 +46,7 @@ pub fn prepare(
     files: &[FileIndex],
     bar: &ProgressBar,
 ) -> Result<Keep> {
+    let lock = place.lock()?;
     let layout = metainfo.layout();
     let mut wanted = Bitfield::none(layout.piece_count());
     for piece in files.iter().flat_map(|file| layout.file_pieces(*file)) {
@@ -66,9 +67,11 @@ pub fn prepare(
         refuse_strangers(&place)?;
     }
     let sources = place.make(layout, &wanted)?;
+    // What was not there could not be locked.
+    let lock = lock.map_or_else(|| place.lock(), |lock| Ok(Some(lock)))?;
     let state = State::new(metainfo, have.clone());
     let (tell, trouble) = watch::channel(None);
-    let writer = Writer::new(layout.clone(), place, &sources, state, tell);
+    let writer = Writer::new(layout.clone(), place, lock, &sources, state, tell);
     Ok(Keep {
         storage: Arc::new(Storage::growing(layout.clone(), sources)),
         wanted,

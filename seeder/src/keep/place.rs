@@ -3,7 +3,7 @@
 //! Names come from a stranger, and are made safe when the torrent is read; that no link leads
 //! them out of the folder is seen to here.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -55,6 +55,29 @@ impl Place {
         let files = metainfo.layout().content_files();
         let paths = files.map(|(_, entry)| below(&entry.path)).collect();
         Ok(Self { root, state, paths })
+    }
+
+    /// Keeps other processes out, until the file is dropped or the process ends; `None` if nothing is
+    /// there yet, or the file system knows no locks.
+    pub fn lock(&self) -> Result<Option<File>> {
+        let mut options = OpenOptions::new();
+        options.read(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::custom_flags(
+            &mut options,
+            libc::O_NOFOLLOW | libc::O_NONBLOCK,
+        );
+        let Ok(file) = options.open(&self.root) else {
+            return Ok(None);
+        };
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Err(Error::Other(format!(
+                "another headwater is writing {}; wait for it, or choose another place with -o",
+                self.root.display()
+            ))),
+            Err(TryLockError::Error(_)) => Ok(None),
+        }
     }
 
     /// Makes the files that have something of these pieces, of their full length, sparse; the

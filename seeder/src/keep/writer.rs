@@ -90,6 +90,8 @@ impl Keeper {
 pub struct Writer {
     layout: Layout,
     place: Place,
+    /// Keeps others out for as long as we write.
+    _lock: Option<File>,
     places: Vec<usize>,
     /// Who the files were when they were made.
     files: Vec<(u64, u64)>,
@@ -107,6 +109,7 @@ impl Writer {
     pub(super) fn new(
         layout: Layout,
         place: Place,
+        lock: Option<File>,
         sources: &[SourceFile],
         state: State,
         trouble: watch::Sender<Option<String>>,
@@ -115,6 +118,7 @@ impl Writer {
             places: places(&layout),
             layout,
             place,
+            _lock: lock,
             files: sources.iter().map(SourceFile::identity).collect(),
             open: VecDeque::new(),
             state,

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
@@ -82,6 +83,18 @@ impl Seeder {
         said.unwrap_or_else(|| panic!("not a word of {words:?}"))
     }
 
+    /// A number of `/proc`.
+    pub fn number(&self, file: &str, key: &str) -> u64 {
+        number(&self.child, file, key)
+    }
+
+    /// Where page and torrents are.
+    pub fn site(&self) -> SocketAddr {
+        let page = self.says("page").trim_start_matches("http://");
+        let site = page.split('/').next().expect("a site");
+        site.parse().expect("an address")
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, name: &str) {
         signal(&self.child, name);
@@ -139,10 +152,7 @@ impl Getter {
 
     /// A number of `/proc`.
     pub fn number(&self, file: &str, key: &str) -> u64 {
-        let text = fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).expect("/proc");
-        let line = text.lines().find_map(|line| line.strip_prefix(key));
-        let number = line.and_then(|line| line.split_whitespace().next());
-        number.and_then(|n| n.parse().ok()).expect("a number")
+        number(&self.child, file, key)
     }
 
     pub fn interrupt(&self) {
@@ -184,6 +194,13 @@ fn lines_of(from: impl std::io::Read + Send + 'static, seen: fn(&str)) -> Receiv
         }
     });
     told
+}
+
+fn number(child: &Child, file: &str, key: &str) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{}/{file}", child.id())).expect("/proc");
+    let line = text.lines().find_map(|line| line.strip_prefix(key));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number.and_then(|n| n.parse().ok()).expect("a number")
 }
 
 fn signal(child: &Child, name: &str) {
