@@ -83,6 +83,36 @@ export class DemoPage {
     return (await this.#find("textbox", label)).evaluate(({ value }) => value);
   }
 
+  /** Presses a key on whatever has the focus. */
+  type(key) {
+    return this.#page.keyboard.press(key);
+  }
+
+  tab() {
+    return this.type("Tab");
+  }
+
+  /** Goes on with Tab until the focus is on what is named so. */
+  async tabTo(name) {
+    for (let step = 0; step < 60; step += 1) {
+      await this.tab();
+      if ((await this.focused()).startsWith(name)) return;
+    }
+    throw new Error(`Tab never came to “${name}”`);
+  }
+
+  /** The name of what has the focus. */
+  focused() {
+    return this.evaluate(() => {
+      const { ariaLabel, innerText = "" } = document.activeElement;
+      return (ariaLabel ?? innerText).trim();
+    });
+  }
+
+  offline(isOffline) {
+    return this.#page.setOfflineMode(isOffline);
+  }
+
   /** Gives the page a file of this machine. */
   async give(path) {
     await (await this.#page.$('input[type="file"]')).uploadFile(path);

@@ -68,6 +68,8 @@ describe("the demo page", { timeout: 300_000 }, () => {
       await page.says("img", /(viewer sends.*){5}/);
       // The seeder has one copy; of another, most is among the viewers.
       await page.until(() => window.headwaterDemo.film.torrent.stats.copies > 1.7);
+      await page.press("Hide the origin");
+      await page.shows(/answers 503/);
       await page.press("Kill the seeder");
       await page.shows(/The seeder is gone/);
       await page.gone("img", /seeder sends/);
@@ -83,6 +85,7 @@ describe("the demo page", { timeout: 300_000 }, () => {
       // Whether it is back is seen in the stories that follow: they all need it.
       await page.press("Bring the seeder back");
       await page.shows(/The seeder is back/);
+      await page.press("Show the origin again");
       await page.press("Send them away");
       await page.gone("img", /viewer sends/);
     }));
@@ -128,6 +131,22 @@ describe("the demo page", { timeout: 300_000 }, () => {
       await page.check("Share");
       await page.choose("In all", "10 MB");
       await page.shows(/9\.5 MiB left of the budget/);
+    }));
+
+  test("keys alone will do", () =>
+    playing(async (page) => {
+      await page.tab();
+      assert.equal(await page.focused(), "Skip to the film");
+      await page.type("Enter");
+      assert.equal(await page.evaluate(() => document.activeElement.id), "film");
+      await page.tabTo("pause");
+      await page.type("Space");
+      await page.until(() => document.querySelector("video").paused);
+      await page.tabTo("Add 5 viewers");
+      await page.tabTo("Copy link");
+      await page.tabTo("Element");
+      await page.type("ArrowRight");
+      await page.shows(/attach\(document\.querySelector/);
     }));
 
   test("it is handed on as a link, a code and three kinds of code", () =>
@@ -192,6 +211,10 @@ describe("the demo page", { timeout: 300_000 }, () => {
     await statically(`#${nowhere}`, async (page) => {
       await page.shows(/The tracker is down/);
       await page.shows(/Tracker knows of others: no/);
+      await page.offline(true);
+      await page.shows(/You are offline/);
+      await page.pictures("offline");
+      await page.offline(false);
       assert.deepEqual(await axeViolations(page), []);
     }, { errors: [/127\.0\.0\.1:9/] });
   });

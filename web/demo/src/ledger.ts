@@ -32,8 +32,9 @@ export class Ledger {
   /** Of late, a second. */
   rate: Sources = { ...NOTHING };
 
-  add(peers: readonly PeerStats[], _stats: Stats): void {
-    const rate = { ...NOTHING };
+  add(peers: readonly PeerStats[], { fromOrigins = 0, originRate = 0 }: Stats & { fromOrigins?: number; originRate?: number }): void {
+    const rate = { ...NOTHING, origin: originRate };
+    this.total.origin = fromOrigins;
     for (const peer of peers) {
       const kind = isSeeder(peer) ? "seeders" : "viewers";
       this.total[kind] += Math.max(0, peer.received - (this.#counted.get(peer.peer) ?? 0));

@@ -68,6 +68,11 @@ element("open", HTMLFormElement).addEventListener("submit", (event) => {
   if (id === addressed()) open(id);
   else location.hash = id;
 });
+element("skip", HTMLAnchorElement).addEventListener("click", (event) => {
+  // What stands after `#` is a film's address here.
+  event.preventDefault();
+  element("film", HTMLElement).focus();
+});
 addEventListener("hashchange", () => open(addressed()));
 bindDrop(give);
 bindNotice(() => (demo.film?.isOurs ? undefined : open(input.value.trim())));

@@ -81,7 +81,7 @@ export class Limits implements View {
     const trackers = torrent.trackers.map(({ url }) => format.host(url)).join(", ") || "the tracker";
     const lines = share === "off" ? ["Nothing: sharing is off."] : [
       `To ${trackers}: this machine’s address, and which film.`,
-      `To ${torrent.peers.length === 1 ? "one peer" : `${torrent.peers.length} peers`}: the same, and which pieces you want.`,
+      `To ${torrent.peers.length === 1 ? "the one peer" : `the ${torrent.peers.length} peers`} connected: the same, and which pieces you want.`,
       ...(share === "share" ? [isOurs ? "To those who ask: pieces of your film." : "To those who ask: pieces you have watched."] : []),
       ...(/^https?:/.test(id) ? [`To ${format.host(id)}: the request for the .torrent file.`] : []),
       "To nobody else: no STUN or TURN server, no statistics.",
