@@ -23,12 +23,12 @@ export function sparse(mebibytes) {
   return made(`sparse-${mebibytes}.bin`, mebibytes * MIB, (path) => truncateSync(path, mebibytes * MIB));
 }
 
-/** A film with a grain that costs bytes: 1.5 Mbit/s. */
-export function film(seconds) {
-  const path = join(CACHE, "content", `film-${seconds}.mp4`);
+/** A film with a grain that costs bytes. */
+export function film(seconds, kilobits = 1_450) {
+  const path = join(CACHE, "content", `film-${seconds}-${kilobits}.mp4`);
   if (existsSync(path)) return path;
   mkdirSync(dirname(path), { recursive: true });
-  execFileSync(join(ROOT, "tests/sample/film.sh"), [path, String(seconds)], { stdio: "inherit" });
+  execFileSync(join(ROOT, "tests/sample/film.sh"), [path, String(seconds), String(kilobits)], { stdio: "inherit" });
   return path;
 }
 

@@ -12,6 +12,7 @@ const TYPES = {
   ".js": "text/javascript",
   ".json": "application/json",
   ".mjs": "text/javascript",
+  ".mp4": "video/mp4",
   ".svg": "image/svg+xml",
   ".wasm": "application/wasm",
 };
@@ -36,8 +37,15 @@ export async function serve({ address = "127.0.0.1", folders = {} } = {}) {
       return;
     }
     const type = TYPES[extname(path) || ".html"] ?? "application/octet-stream";
-    response.writeHead(200, { "content-type": type, "content-length": stat.size, "cache-control": "no-store" });
-    createReadStream(file.replace(/\/$/, "")).pipe(response);
+    const headers = { "content-type": type, "cache-control": "no-store", "accept-ranges": "bytes" };
+    const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "");
+    const [start, end] = range ? [Number(range[1]), Math.min(Number(range[2] || Infinity), stat.size - 1)] : [0, stat.size - 1];
+    response.writeHead(range ? 206 : 200, {
+      ...headers,
+      "content-length": end - start + 1,
+      ...(range && { "content-range": `bytes ${start}-${end}/${stat.size}` }),
+    });
+    createReadStream(file.replace(/\/$/, ""), stat.size ? { start, end } : {}).pipe(response);
   });
   await new Promise((resolve) => server.listen(0, address, resolve));
   return {

@@ -204,8 +204,8 @@ impl Engine {
     fn add(&mut self, now: Instant, add: Add) {
         self.remove(now, add.torrent);
         let torrent = add.torrent;
-        if let AddSource::Url(url) = &add.source {
-            fetch::begin(torrent, url.clone(), &self.host);
+        if let AddSource::Url(url, response) = &add.source {
+            fetch::begin(torrent, url.clone(), response.clone(), &self.host);
             self.torrents
                 .insert(torrent, Slot::new(now, State::Fetching(add, Vec::new())));
             return;
@@ -482,7 +482,7 @@ fn source(
             let (hashes, trackers) = (metainfo.info_hashes(), metainfo.trackers().to_vec());
             Ok((Source::Metainfo(Box::new(metainfo)), hashes, trackers, None))
         }
-        AddSource::Files(_) | AddSource::Url(_) => Err(Refusal::new(
+        AddSource::Files(_) | AddSource::Url(..) => Err(Refusal::new(
             "badTorrent",
             "The torrent has not been fetched.",
         )),

@@ -8,7 +8,7 @@ use headwater_core::json;
 use headwater_core::metainfo::Metainfo;
 use headwater_core::swarm::{Event, PeerStats, Stats};
 use headwater_core::tracker::client;
-use js_sys::{Array, ArrayBuffer, JSON, Object, Reflect, Uint8Array};
+use js_sys::{Array, ArrayBuffer, JSON, Object, Promise, Reflect, Uint8Array};
 use serde::Serialize;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Blob, DedicatedWorkerGlobalScope, MessagePort, RtcDataChannel};
@@ -103,7 +103,8 @@ impl Share {
 pub(crate) enum AddSource {
     Magnet(String),
     Metainfo(Vec<u8>),
-    Url(String),
+    /// With the answer to the request for it, if that is out.
+    Url(String, Option<Promise>),
     Files(Files),
     /// Files that are hashed.
     Seeded(Box<Metainfo>, Storage),
@@ -173,7 +174,7 @@ impl AddSource {
         Some(match text(source, "kind")?.as_str() {
             "magnet" => Self::Magnet(text(source, "uri")?),
             "metainfo" => Self::Metainfo(bytes(source, "bytes")?),
-            "url" => Self::Url(text(source, "url")?),
+            "url" => Self::Url(text(source, "url")?, object(source, "response")),
             "files" => Self::Files(Files {
                 name: text(source, "name")?,
                 files: array(source, "files")

@@ -38,7 +38,13 @@ export class Engine {
       event.preventDefault();
       this.#fail(event.message ? `The worker failed: ${event.message}` : `The worker at ${workerUrl.href} did not load.`);
     };
-    this.post({ kind: "start", wasmUrl: wasmUrl.href, config });
+    void this.#start(wasmUrl.href, config);
+  }
+
+  /** Compiles the engine while its worker starts. What cannot be done here the worker tries itself, and says why not. */
+  async #start(wasmUrl: string, config: StartConfig): Promise<void> {
+    const module = await WebAssembly.compileStreaming(fetch(wasmUrl)).catch(() => undefined);
+    this.post({ kind: "start", wasmUrl, module, config });
   }
 
   post = (message: ToWorker, transfer: Transferable[] = []): void => {

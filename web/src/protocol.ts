@@ -40,7 +40,7 @@ export interface StartConfig {
 
 /** Page → worker. */
 export type ToWorker =
-  | { kind: "start"; wasmUrl: string; config: StartConfig }
+  | { kind: "start"; wasmUrl: string; module?: WebAssembly.Module | undefined; config: StartConfig }
   | {
       kind: "add";
       torrent: TorrentKey;

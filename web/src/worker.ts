@@ -8,30 +8,46 @@ import init, { start } from "../wasm-pkg/headwater_wasm.js";
 interface StartMessage {
   kind: "start";
   wasmUrl: string;
+  /** The engine, if the page has compiled it. */
+  module?: WebAssembly.Module;
   config: unknown;
+}
+
+interface OtherMessage {
+  kind: string;
+  source?: { kind: string; url?: string; response?: Promise<Response> };
 }
 
 const scope = self as unknown as DedicatedWorkerGlobalScope;
 const early: MessageEvent[] = [];
 let isStarting = false;
 
-scope.onmessage = (event: MessageEvent<StartMessage | { kind: string }>) => {
+scope.onmessage = (event: MessageEvent<StartMessage | OtherMessage>) => {
   const message = event.data;
   if (isStart(message) && !isStarting) {
     isStarting = true;
     void run(message);
   } else {
+    if (!isStart(message)) hurry(message);
     early.push(event);
   }
 };
 
-function isStart(message: StartMessage | { kind: string }): message is StartMessage {
+function isStart(message: StartMessage | OtherMessage): message is StartMessage {
   return message.kind === "start";
 }
 
-async function run({ wasmUrl, config }: StartMessage): Promise<void> {
+/** Asks for the .torrent file of a torrent while the engine loads; the engine takes the answer. */
+function hurry({ source }: OtherMessage): void {
+  if (source?.kind !== "url" || !source.url) return;
+  source.response = fetch(source.url, { credentials: "omit", signal: AbortSignal.timeout(PATIENCE_MS) });
+  // The engine tells of it.
+  source.response.catch(() => {});
+}
+
+async function run({ wasmUrl, module, config }: StartMessage): Promise<void> {
   try {
-    await init({ module_or_path: wasmUrl });
+    await init({ module_or_path: module ?? wasmUrl });
     scope.onmessage = null;
     start(config);
   } catch (error) {
@@ -43,3 +59,6 @@ async function run({ wasmUrl, config }: StartMessage): Promise<void> {
     scope.dispatchEvent(new MessageEvent("message", { data, ports: [...ports] }));
   }
 }
+
+/** The longest a server may take, from the request to the last byte: the engine's own limit. */
+const PATIENCE_MS = 30_000;

@@ -253,7 +253,8 @@ fn e2e_chromium() -> Result<()> {
 /// Firefox offers no loopback address to its peers, so it gets a network of
 /// its own with one ordinary address.
 fn e2e_firefox() -> Result<()> {
-    let node = browser_tests("firefox", &tests("")?);
+    let tests = [tests("")?, tests("examples")?].concat();
+    let node = browser_tests("firefox", &tests);
     let mut unshare = sh::command("unshare", ["--net"]);
     if !setup::is_root() {
         unshare.arg("--map-root-user");
