@@ -24,14 +24,13 @@ const CHROMIUM_FLAGS = [
   "--disable-component-update",
   "--disable-sync",
   "--autoplay-policy=no-user-gesture-required",
-  // Pages that are not in front still run at full speed.
-  "--disable-background-timer-throttling",
-  "--disable-backgrounding-occluded-windows",
-  "--disable-renderer-backgrounding",
   // With a media permission a page offers its loopback address to its peers.
   "--use-fake-device-for-media-stream",
   "--use-fake-ui-for-media-stream",
 ];
+
+/** Pages that are not in front still run at full speed. */
+const UNTHROTTLED_FLAGS = ["--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding"];
 
 const FIREFOX_PREFS = {
   "app.normandy.enabled": false,
@@ -63,14 +62,16 @@ export class Browser {
     this.#profile = profile;
   }
 
-  static async launch({ kind = BROWSER, flags = [], prefs = {} } = {}) {
+  static async launch({ kind = BROWSER, flags = [], prefs = {}, isThrottled = false } = {}) {
     const profile = mkdtempSync(join(tmpdir(), "headwater-profile-"));
     const puppet = await puppeteer.launch({
       browser: kind === "firefox" ? "firefox" : "chrome",
       executablePath: EXECUTABLE[kind],
       headless: true,
       userDataDir: profile,
-      args: kind === "firefox" ? flags : [...CHROMIUM_FLAGS, ...flags],
+      // Puppeteer has the same flags of its own.
+      ...(isThrottled && { ignoreDefaultArgs: UNTHROTTLED_FLAGS }),
+      args: kind === "firefox" ? flags : [...CHROMIUM_FLAGS, ...(isThrottled ? [] : UNTHROTTLED_FLAGS), ...flags],
       extraPrefsFirefox: { ...FIREFOX_PREFS, ...prefs },
       protocolTimeout: 600_000,
     });

@@ -42,6 +42,13 @@ const BENCHES: &[Bench] = &[
         command: || sh::command(setup::venv_python(), ["tests/bench/peers.py"]),
     },
     Bench {
+        name: "play",
+        about: "a film in a page opened cold, first frame and seek: Headwater, WebTorrent, a web server",
+        runs: 5,
+        prepare: prepare_pages,
+        command: || sh::command("node", ["tests/bench/play.mjs"]),
+    },
+    Bench {
         name: "swarm",
         about: "crowds in virtual time: efficiency, start-up, offload, each with its aim",
         runs: 20,
