@@ -191,6 +191,27 @@ describe("a page's author", { timeout: 300_000 }, () => {
       );
     }));
 
+  test("gives no more in a month than all tabs of the site may together", () =>
+    withSeeder(noise(8), ["--upload-limit", "2MB"], async (seeder) => {
+      const BUDGET = 256 * 1024;
+      const options = { uploadBytesPerMonth: BUDGET, add: { share: "share" } };
+      await withPage((giver) =>
+        withPage(async (taker) => {
+          await join(giver, seeder.ready.magnet, options);
+          await giver.evaluate(() => window.sha256OfFile());
+          await join(taker, seeder.ready.magnet, { share: "download" });
+          await taker.evaluate(() => window.sha256OfFile());
+          await until(giver, () => torrent.sharing.reason === "budgetSpent");
+          assert.ok((await giver.evaluate(() => torrent.stats.sent)) >= BUDGET);
+          // Another tab knows from the start, and says what it does.
+          await taker.evaluate(() => client.destroy().then(() => (window.client = undefined)));
+          await join(taker, seeder.ready.magnet, options);
+          assert.deepEqual(await taker.evaluate(() => torrent.sharing), { share: "download", reason: "budgetSpent" });
+          await taker.evaluate(() => localStorage.clear());
+        }),
+      );
+    }));
+
   test("asks the doctor, and is led up the ladder to the first block", () =>
     watching(SAMPLE.mp4, [], async (page, magnet) => {
       await join(page, magnet);

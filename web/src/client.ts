@@ -8,6 +8,7 @@ import { Connections, type ConnectionOptions } from "./connections.js";
 import { Engine } from "./engine.js";
 import { asHeadwaterError, HeadwaterError } from "./errors.js";
 import { Emitter } from "./events.js";
+import { MonthlyBudget } from "./monthly-budget.js";
 import type { FromWorker, PeerKey, Source } from "./protocol.js";
 import { Read } from "./read.js";
 import { ServiceWorkerLink } from "./service-worker-link.js";
@@ -18,6 +19,8 @@ import { Recorder, type Trace } from "./trace.js";
 
 /** How a client is made. All of it can be left out. The upload's limits are those of all torrents together. */
 export interface HeadwaterOptions extends ConnectionOptions, UploadLimits {
+  /** Bytes given in a month at the most, by all tabs of the site together; a report's worth more may be. Infinity. */
+  uploadBytesPerMonth?: number;
   /**
    * Most bytes a torrent may hold: pieces fetched ahead, pieces kept to share, blocks in flight.
    * 64 MiB. Less saves memory; more rides out longer gaps and shares with viewers further away.
@@ -71,6 +74,7 @@ export class Headwater extends Emitter<HeadwaterEvents> {
   readonly #reads: MessagePort;
   readonly #torrents = new Map<number, Torrent>();
   readonly #recorder = new Recorder();
+  readonly #monthlyBudget: MonthlyBudget;
   readonly #abort = new AbortController();
   #nextKey = 1;
   #isReady = false;
@@ -79,6 +83,7 @@ export class Headwater extends Emitter<HeadwaterEvents> {
   constructor(options: HeadwaterOptions = {}) {
     super();
     this.#options = options;
+    this.#monthlyBudget = new MonthlyBudget(options.uploadBytesPerMonth ?? Infinity);
     this.#engine = new Engine(
       { workerUrl: workerUrl(options), wasmUrl: wasmUrl(options), config: { forward: options.forwardMessages === true, statsEveryMs: STATS_EVERY_MS, limits: limits(options) } },
       (message) => this.#handle(message),
@@ -206,6 +211,8 @@ export class Headwater extends Emitter<HeadwaterEvents> {
       record: (kind, details) => this.#recorder.add(kind, details),
       isEngineReady: () => this.#failure === null && this.#isReady,
       decideSharing,
+      isMonthSpent: () => this.#monthlyBudget.isSpent,
+      spend: (bytes) => this.#monthlyBudget.spend(bytes),
       remove: (torrent) => this.#end(torrent, new HeadwaterError("removed", "The torrent was removed.")),
     };
   }

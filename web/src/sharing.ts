@@ -15,7 +15,7 @@ export interface Sharing {
   share: Share;
   /**
    * `default`: nobody asked for anything. `asked`: the page did. `saveData`, `cellular`: the visitor's
-   * device did. `budgetSpent`: `uploadBytes` are used up. `paused`: the torrent is.
+   * device did. `budgetSpent`: `uploadBytes` are used up, or the month's. `paused`: the torrent is.
    */
   reason: "asked" | "budgetSpent" | "cellular" | "default" | "paused" | "saveData";
 }

@@ -45,12 +45,16 @@ export interface TorrentInit {
 export interface TorrentHost extends Omit<FileHost, "openRead" | "select"> {
   decideSharing(asked: Share | undefined): Sharing;
   isEngineReady(): boolean;
+  /** Whether all tabs together have given what they may this month. */
+  isMonthSpent(): boolean;
   openRead(torrent: TorrentKey, file: number, range: Partial<ByteRange>): Read;
   path(peer: PeerKey): PathKind | undefined;
   record(kind: string, details: Record<string, unknown>): void;
   select(torrent: TorrentKey, file: number, selected: boolean): void;
   setLimits(torrent: TorrentKey, limits: UploadLimits): void;
   setShare(torrent: TorrentKey, share: Share): void;
+  /** Counts bytes that were given. */
+  spend(bytes: number): void;
   remove(torrent: Torrent): void;
 }
 
@@ -74,6 +78,8 @@ export class Torrent extends Emitter<TorrentEvents> {
   #asked: Share | undefined;
   #isPaused = false;
   #isBudgetSpent = false;
+  /** Bytes given that the month's budget knows of. */
+  #given = 0;
   #sharing: Sharing;
   #hashed: HashedMessage | null = null;
   #greeted = 0;
@@ -90,7 +96,7 @@ export class Torrent extends Emitter<TorrentEvents> {
     this.#key = key;
     this.#init = init;
     this.#asked = init.asked;
-    this.#sharing = host.decideSharing(init.asked);
+    this.#sharing = this.#decided();
     this.ready = new Promise((resolve, reject) => (this.#settle = { resolve, reject }));
     // The `error` event tells the same; nobody has to await `ready`.
     this.ready.catch(() => {});
@@ -280,7 +286,8 @@ export class Torrent extends Emitter<TorrentEvents> {
   #decided(): Sharing {
     if (this.#isPaused) return { share: "off", reason: "paused" };
     const decided = this.#host.decideSharing(this.#asked);
-    return decided.share === "share" && this.#isBudgetSpent ? { share: "download", reason: "budgetSpent" } : decided;
+    const isSpent = this.#isBudgetSpent || this.#host.isMonthSpent();
+    return decided.share === "share" && isSpent ? { share: "download", reason: "budgetSpent" } : decided;
   }
 
   /** @internal */
@@ -333,11 +340,10 @@ export class Torrent extends Emitter<TorrentEvents> {
     }
     this.#last = { stats, peers, pieces: { ...pieces, states, sources } };
     if (stats.verified > 0) this.#reach("firstVerified");
-    const isBudgetSpent = stats.uploadLeft === 0;
-    if (isBudgetSpent !== this.#isBudgetSpent) {
-      this.#isBudgetSpent = isBudgetSpent;
-      this.decideSharing();
-    }
+    this.#host.spend(stats.sent - this.#given);
+    this.#given = stats.sent;
+    this.#isBudgetSpent = stats.uploadLeft === 0;
+    this.decideSharing();
     const { received, sent, verified, windowUsed } = stats;
     this.#record("stats", { received, sent, verified, peers: stats.peers, windowUsed });
     this.emit("stats", stats);
