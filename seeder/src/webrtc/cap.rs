@@ -27,6 +27,8 @@ const STARTED: u64 = 2 << 20;
 /// some 100 KB of our packets before it drops any, and then SCTP waits a second. With less than
 /// this the browser runs dry between two long messages.
 pub(super) const MIN_CAP: usize = 88 << 10;
+/// The most that a remote's word about its socket raises that to, in bytes.
+pub(super) const MAX_LEAST: usize = 512 << 10;
 /// The cap no connection exceeds, in bytes: 160 MB/s at 50 ms.
 pub(super) const MAX_CAP: usize = 8 << 20;
 /// A round trip below this is mostly the two processes' turns on the CPU, not a path to fill.
@@ -45,6 +47,8 @@ const MAX_MARKS: usize = 256;
 #[derive(Debug)]
 pub(super) struct SendCap {
     cap: usize,
+    /// What the remote said that its socket holds of ours.
+    remote_holds: usize,
     /// What loss has taught the cap to stay below.
     ceiling: usize,
     sent: u64,
@@ -76,6 +80,7 @@ impl SendCap {
     pub(super) fn new() -> Self {
         Self {
             cap: START_CAP,
+            remote_holds: 0,
             ceiling: MAX_CAP,
             sent: 0,
             acknowledged: 0,
@@ -86,6 +91,12 @@ impl SendCap {
             round_end: 0,
             plateau: (0.0, 0),
         }
+    }
+
+    /// The remote says how much its socket holds: no browser does, others of us do.
+    pub(super) fn handle_room(&mut self, bytes: usize) {
+        self.remote_holds = bytes.min(MAX_LEAST);
+        self.cap = self.cap.max(self.least());
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -190,7 +201,7 @@ impl SendCap {
     }
 
     fn adapt(&mut self, newly_acknowledged: usize) {
-        let target = self.target().clamp(self.least(), self.ceiling);
+        let target = self.target().max(self.least()).min(self.ceiling);
         self.cap = if target > self.cap {
             target.min(self.cap + newly_acknowledged)
         } else {
@@ -200,11 +211,12 @@ impl SendCap {
     }
 
     fn least(&self) -> usize {
-        if self.acknowledged < STARTED {
+        let any = if self.acknowledged < STARTED {
             START_CAP
         } else {
             MIN_CAP
-        }
+        };
+        any.max(self.remote_holds)
     }
 
     fn target(&self) -> usize {
@@ -305,6 +317,22 @@ mod tests {
             cap.handle_unacknowledged(now, 0);
             assert_eq!(cap.bytes(), START_CAP);
         }
+    }
+
+    #[test]
+    fn a_remote_that_says_what_its_socket_holds_gets_that_at_once_and_less_after_a_loss() {
+        let mut cap = SendCap::new();
+        let begin = Instant::now();
+        cap.handle_room(usize::MAX);
+        assert_eq!(cap.bytes(), MAX_LEAST);
+        cap.handle_sent(begin, MAX_MESSAGE);
+        cap.handle_unacknowledged(begin + Duration::from_millis(1), 0);
+        cap.handle_sent(begin, MAX_MESSAGE);
+        cap.handle_unacknowledged(begin + Duration::from_millis(1500), 0);
+        assert_eq!(cap.bytes(), MAX_LEAST / 2);
+        let mut small = SendCap::new();
+        small.handle_room(10_000);
+        assert_eq!(small.bytes(), START_CAP);
     }
 
     #[test]

@@ -88,6 +88,7 @@ impl Endpoint {
         let shared = Shared {
             certificate: certificate().map_err(io::Error::other)?,
             advertised: SocketAddr::new(ip, local.port()),
+            room: u32::try_from(socket.room()).unwrap_or(u32::MAX),
             lite: config.lite,
         };
         Ok(Self {

@@ -73,6 +73,7 @@ pub(super) struct Peer {
     pub(super) wire_sent: u64,
     connection: Box<RTCPeerConnection>,
     local: SocketAddr,
+    room: u32,
     channel: Option<RTCDataChannelId>,
     /// ICE has found its way.
     is_connected: bool,
@@ -97,6 +98,8 @@ pub(super) struct Shared {
     pub(super) certificate: RTCCertificate,
     /// Where remotes reach us.
     pub(super) advertised: SocketAddr,
+    /// Bytes of one remote that may wait in the socket.
+    pub(super) room: u32,
     pub(super) lite: bool,
 }
 
@@ -132,6 +135,7 @@ impl Peer {
             wire_sent: 0,
             connection: Box::new(connection),
             local: shared.advertised,
+            room: shared.room,
             channel: None,
             is_connected: false,
             nomination: None,
@@ -166,6 +170,7 @@ impl Peer {
         offer: &Description,
     ) -> Result<Description, Error> {
         self.setup_deadline = Some(now + SETUP_TIMEOUT);
+        self.cap.handle_room(offer.room as usize);
         let offer = RTCSessionDescription::offer(offer.to_sdp()).map_err(stack)?;
         self.connection
             .set_remote_description(now, offer)
@@ -183,6 +188,7 @@ impl Peer {
             return Err(Error::UnknownPeer);
         }
         self.setup_deadline = Some(now + SETUP_TIMEOUT);
+        self.cap.handle_room(answer.room as usize);
         let answer = RTCSessionDescription::answer(answer.to_sdp()).map_err(stack)?;
         self.connection
             .set_remote_description(now, answer)
@@ -192,7 +198,9 @@ impl Peer {
     fn local_description(&self) -> Result<Description, Error> {
         let description = self.connection.local_description();
         let sdp = description.map(|d| d.sdp).unwrap_or_default();
-        Description::parse(&sdp, self.local.ip())
+        let mut description = Description::parse(&sdp, self.local.ip())?;
+        description.room = self.room;
+        Ok(description)
     }
 
     /// Takes one datagram from the wire.

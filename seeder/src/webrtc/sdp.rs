@@ -36,9 +36,14 @@ pub(super) struct Description {
     pub(super) ice_lite: bool,
     pub(super) sctp_port: u16,
     pub(super) max_message_size: u32,
+    /// Bytes of one remote that the socket holds until they are read; 0 if unsaid, as by browsers.
+    pub(super) room: u32,
     /// UDP candidates at literal addresses.
     pub(super) candidates: Vec<Candidate>,
 }
+
+/// The attribute by which we tell others of us what our socket holds; nobody else knows it.
+const ROOM: &str = "x-headwater-room";
 
 /// Who starts the DTLS handshake (RFC 5763 §5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,13 +107,14 @@ impl Description {
              m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n\
              a=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\n\
              a=fingerprint:sha-256 {fingerprint}\r\na=setup:{setup}\r\na=mid:{mid}\r\n\
-             a=sctp-port:{port}\r\na=max-message-size:{max}\r\n",
+             a=sctp-port:{port}\r\na=max-message-size:{max}\r\na={ROOM}:{room}\r\n",
             mid = self.mid,
             ufrag = self.ufrag,
             password = self.password,
             fingerprint = self.fingerprint,
             port = self.sctp_port,
             max = self.max_message_size,
+            room = self.room,
         );
         for (n, candidate) in self.candidates.iter().enumerate() {
             let _ = write!(
@@ -162,6 +168,7 @@ struct Reader {
     ice_lite: bool,
     sctp_port: Option<u16>,
     max_message_size: Option<u32>,
+    room: u32,
     candidates: Vec<Candidate>,
     candidates_seen: usize,
 }
@@ -199,6 +206,7 @@ impl Reader {
             }
             "max-message-size" => self.max_message_size = Some(number(value)?),
             "mid" => once("mid", &mut self.mid, token("mid", value, 1..=MAX_MID)?)?,
+            ROOM => self.room = number(value)?,
             "sctp-port" => self.sctp_port = Some(number(value)?),
             "setup" => self.setup = Some(setup(value)?),
             _ => {}
@@ -273,6 +281,7 @@ impl Reader {
             ice_lite: self.ice_lite,
             sctp_port: self.sctp_port.unwrap_or(DEFAULT_SCTP_PORT),
             max_message_size: self.max_message_size.unwrap_or(DEFAULT_MAX_MESSAGE_SIZE),
+            room: self.room,
             candidates: self.candidates,
         })
     }

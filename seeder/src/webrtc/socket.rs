@@ -14,6 +14,8 @@ use tracing::{debug, warn};
 
 /// What we ask the kernel to hold each way, in bytes.
 const SOCKET_BUFFER: usize = 4 << 20;
+/// Of what it then holds (it says twice as much, for its own books), the part one remote may fill.
+const REMOTES: usize = 16;
 /// Buffers filled by one receive call.
 const RECEIVE_BUFFERS: usize = 8;
 /// Longest thing a receive buffer holds: a full GRO list.
@@ -28,6 +30,7 @@ const SPARE_BATCHES: usize = 32;
 pub(super) struct Socket {
     io: UdpSocket,
     state: UdpSocketState,
+    room: usize,
     received: Vec<u8>,
     outgoing: VecDeque<Batch>,
     outgoing_bytes: usize,
@@ -47,10 +50,11 @@ impl Socket {
     pub(super) fn bind(address: SocketAddr) -> io::Result<Self> {
         let socket = std::net::UdpSocket::bind(address)?;
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
-        enlarge(&state, &socket);
+        let room = enlarge(&state, &socket) / REMOTES;
         Ok(Self {
             io: UdpSocket::from_std(socket)?,
             state,
+            room,
             received: vec![0; RECEIVE_BUFFERS * RECEIVE_BUFFER],
             outgoing: VecDeque::new(),
             outgoing_bytes: 0,
@@ -60,6 +64,11 @@ impl Socket {
 
     pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
         self.io.local_addr()
+    }
+
+    /// Bytes of one remote that may wait here to be read.
+    pub(super) fn room(&self) -> usize {
+        self.room
     }
 
     /// Waits until there is something to receive, or room for what waits to be sent.
@@ -176,7 +185,8 @@ impl Batch {
     }
 }
 
-fn enlarge(state: &UdpSocketState, socket: &std::net::UdpSocket) {
+/// Asks for larger buffers; what the kernel says it holds for us to read.
+fn enlarge(state: &UdpSocketState, socket: &std::net::UdpSocket) -> usize {
     let _ = state.set_recv_buffer_size(UdpSockRef::from(socket), SOCKET_BUFFER);
     let _ = state.set_send_buffer_size(UdpSockRef::from(socket), SOCKET_BUFFER);
     let granted = |size: io::Result<usize>| size.unwrap_or(0);
@@ -191,4 +201,5 @@ fn enlarge(state: &UdpSocketState, socket: &std::net::UdpSocket) {
              (net.core.rmem_max, net.core.wmem_max)"
         );
     }
+    receive
 }

@@ -180,7 +180,7 @@ async fn a_peer_that_never_reads_costs_its_cap_and_stalls_nobody() {
         a.send(stuck, message.clone());
         given += message.len();
     }
-    assert!(given <= super::cap::MIN_CAP, "{given} bytes");
+    assert!(given <= super::cap::MAX_LEAST, "{given} bytes");
     introduce(&mut a, key, &mut b, key);
     let mut flow = Flow::new(16 << 20);
     run(&mut a, &mut b, |a, _, side, event| {

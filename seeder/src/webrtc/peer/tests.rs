@@ -8,6 +8,7 @@ fn answering(now: Instant) -> Peer {
     let shared = Shared {
         certificate: certificate().expect("a certificate"),
         advertised: SocketAddr::from(([127, 0, 0, 1], 9)),
+        room: 0,
         lite: false,
     };
     let peer = |key| Peer::new(PeerKey(key), &shared, now).expect("a peer");
