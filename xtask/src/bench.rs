@@ -73,6 +73,16 @@ const BENCHES: &[Bench] = &[
         command: || sh::command("node", ["tests/bench/sources.mjs"]),
     },
     Bench {
+        name: "thousand",
+        about: "1,000 viewers with WebRTC, one tracker, one seeder; and one viewer's start beside plain HTTP",
+        runs: 1,
+        prepare: prepare_tracker,
+        command: || {
+            let program = sh::target().join("release/headwater-load");
+            sh::command(program, ["thousand"])
+        },
+    },
+    Bench {
         name: "tracker",
         about: "announces with offers and answers, and what a join costs: Headwater, bittorrent-tracker, aquatic_ws",
         runs: 3,

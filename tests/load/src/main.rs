@@ -2,12 +2,13 @@
 //!
 //! The same words to ours, to npm's bittorrent-tracker and to crates.io's aquatic_ws, one after
 //! the other, each in a process of its own on a core of its own. Prints measurements for
-//! `cargo xtask bench tracker`; `soak` is a step of `cargo xtask test`.
+//! `cargo xtask bench tracker`; `soak` is a step of `cargo xtask test`, `thousand` a bench of its own.
 
 mod crowd;
 mod joins;
 mod process;
 mod soak;
+mod thousand;
 
 use std::env;
 use std::io;
@@ -39,6 +40,11 @@ fn main() -> io::Result<()> {
     if wanted.iter().any(|one| one == "soak") {
         let ours = &process::trackers()[0];
         return soak::run(&ours.start()?);
+    }
+    match wanted.split_first() {
+        Some((word, rest)) if word == "viewers" => return thousand::viewers::main(rest),
+        Some((word, _)) if word == "thousand" => return thousand::run(runs.unwrap_or(1)),
+        _ => {}
     }
     for run in 0..runs.unwrap_or(1) {
         if wanted.is_empty() || wanted.iter().any(|one| one.starts_with("join")) {

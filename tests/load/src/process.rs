@@ -107,10 +107,6 @@ impl Tracker {
 }
 
 impl Running {
-    fn file(&self, name: &str) -> String {
-        fs::read_to_string(format!("/proc/{}/{name}", self.process.id())).unwrap_or_default()
-    }
-
     /// Time it spent, its system calls included.
     pub(crate) fn cpu(&self) -> Duration {
         cpu_of(&self.process.id().to_string())
@@ -118,10 +114,15 @@ impl Running {
 
     /// Bytes in memory.
     pub(crate) fn memory(&self) -> f64 {
-        let statm = self.file("statm");
-        let resident = statm.split_whitespace().nth(1);
-        resident.and_then(|pages| pages.parse().ok()).unwrap_or(0.0) * PAGE
+        memory_of(&self.process.id().to_string())
     }
+}
+
+/// Bytes a process has in memory.
+pub(crate) fn memory_of(process: &str) -> f64 {
+    let statm = fs::read_to_string(format!("/proc/{process}/statm")).unwrap_or_default();
+    let resident = statm.split_whitespace().nth(1);
+    resident.and_then(|pages| pages.parse().ok()).unwrap_or(0.0) * PAGE
 }
 
 /// Time a process has spent.
