@@ -4,6 +4,7 @@
 
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
+import { basename } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { Browser } from "../browser.mjs";
 import { film } from "../content.mjs";
@@ -107,7 +108,7 @@ describe("the demo page", { timeout: 300_000 }, () => {
 
   test("the origin is hidden and shown again, by this page alone", () =>
     playing(async (page) => {
-      const status = () => page.evaluate(() => fetch("files/film-90.mp4", { method: "HEAD" }).then(({ status }) => status));
+      const status = () => page.evaluate((address) => fetch(address, { method: "HEAD" }).then(({ status }) => status), `files/${basename(film(90))}`);
       assert.equal(await status(), 200);
       await page.press("Hide the origin");
       await page.shows(/answers 503/);
