@@ -356,14 +356,14 @@ fn a_file_that_goes_is_withdrawn_and_the_others_stay() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn systemd_is_told_when_all_is_ready_and_when_it_ends() {
+fn systemd_is_told_when_all_is_ready_when_it_looks_again_and_when_it_ends() {
     use std::os::unix::net::UnixDatagram;
     let folder = Folder::new();
-    folder.file("film.mp4", 50_000);
+    folder.file("films/film.mp4", 50_000);
     let socket = UnixDatagram::bind(folder.path("notify")).expect("a socket");
     socket.set_read_timeout(Some(PATIENCE)).expect("timeout");
     let mut seed = command(&folder, &["seed", "--json", "--listen", "127.0.0.1:0"]);
-    seed.arg("film.mp4");
+    seed.args(["--state", "state", "films/"]);
     seed.env("NOTIFY_SOCKET", folder.path("notify"));
     let mut seeder = Seeder::of(seed);
     let hears = || {
@@ -372,7 +372,10 @@ fn systemd_is_told_when_all_is_ready_and_when_it_ends() {
         String::from_utf8_lossy(&words[..length]).into_owned()
     };
     assert_eq!(hears(), "READY=1\nSTATUS=Seeding 1 torrents");
-    // Whoever hears that may stop it at once.
+    // Whoever hears that may have it look again, or stop it, at once.
+    seeder.signal("HUP");
+    assert_eq!(hears(), "RELOADING=1");
+    assert_eq!(hears(), "READY=1\nSTATUS=Seeding 1 torrents");
     seeder.signal("TERM");
     assert_eq!(hears(), "STOPPING=1");
     assert!(seeder.child.wait().expect("its end").success());

@@ -28,6 +28,13 @@ const BENCHES: &[Bench] = &[
         command: || sh::command("node", ["tests/bench/crowd.mjs"]),
     },
     Bench {
+        name: "idle",
+        about: "500 torrents that nobody wants just now: start-up from what is remembered, memory, processor",
+        runs: 3,
+        prepare: prepare_native,
+        command: || sh::command("node", ["tests/bench/idle.mjs"]),
+    },
+    Bench {
         name: "native",
         about: "the native peer: 10 GiB to standard output through 64 MiB of memory, and to a file",
         runs: 3,
