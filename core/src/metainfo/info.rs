@@ -1,6 +1,5 @@
 //! The info dictionary: the part of a torrent that its names are over.
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -9,12 +8,13 @@ use bytes::Bytes;
 
 use super::error::Error;
 use super::files::{Found, file_error, files_of_list, files_of_tree, joined};
+use super::index::Index;
 use super::limits::Limits;
 use super::paths::{Paths, safe_component};
 use crate::bencode::Value;
 use crate::hash::{Sha1Digest, Sha256Digest, sha1, sha256};
 use crate::ids::{InfoHashV1, InfoHashV2, InfoHashes};
-use crate::layout::{Arrangement, BLOCK_LENGTH, FileEntry, FileIndex, Layout};
+use crate::layout::{Arrangement, BLOCK_LENGTH, FileEntry, Layout};
 
 /// An info dictionary, checked.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub(super) struct Info {
     pub(super) v1_hashes: Option<Range<usize>>,
     /// By place in the layout.
     pub(super) roots: Vec<Option<Sha256Digest>>,
-    pub(super) files_by_root: BTreeMap<Sha256Digest, FileIndex>,
+    pub(super) files_by_root: Index,
 }
 
 impl Info {
@@ -148,13 +148,13 @@ fn piece_length(info: Value<'_, '_>, is_v2: bool, limits: &Limits) -> Result<u32
     Ok(checked)
 }
 
-fn files_by_root(files: &[Found<'_>]) -> Result<BTreeMap<Sha256Digest, FileIndex>, Error> {
-    let mut by_root: BTreeMap<Sha256Digest, FileIndex> = BTreeMap::new();
+fn files_by_root(files: &[Found<'_>]) -> Result<Index, Error> {
+    let mut by_root = Index::default();
     for (number, file) in files.iter().enumerate() {
         let Some(root) = file.root else { continue };
-        let first = *by_root.entry(root).or_insert(FileIndex::unchecked(number));
+        let first = by_root.get_or_insert(&root.0, number as u32);
         // One root cannot be over two lengths, and one layer could not serve both.
-        if files[first.as_usize()].length != file.length {
+        if files[first as usize].length != file.length {
             return Err(file_error(
                 &file.path,
                 "it shares its pieces root with a file of another length",

@@ -6,6 +6,7 @@
 pub mod create;
 mod error;
 mod files;
+mod index;
 mod info;
 mod limits;
 pub mod magnet;
@@ -213,7 +214,8 @@ impl Metainfo {
 
     /// A file with this root, if there is one: what a hash request names.
     pub fn file_with_root(&self, root: &Sha256Digest) -> Option<FileIndex> {
-        self.info.files_by_root.get(root).copied()
+        let file = self.info.files_by_root.get(&root.0)?;
+        Some(FileIndex::unchecked(file as usize))
     }
 
     /// The measures of a file's hash tree, if it has one.

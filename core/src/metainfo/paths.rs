@@ -3,10 +3,11 @@
 //! Nothing is refused for its name: what could mislead a file system or a reader is replaced, and
 //! a path that then is another's gets a number. The bytes of the torrent stay as they are.
 
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+
+use super::index::Index;
 
 /// Longest component that file systems take, in bytes.
 const MAX_COMPONENT: usize = 255;
@@ -55,12 +56,13 @@ fn split_extension(name: &str) -> (&str, &str) {
 /// Paths given out so far, each only once.
 #[derive(Debug, Default)]
 pub(super) struct Paths {
-    nodes: BTreeMap<(u32, String), Node>,
+    nodes: Vec<Node>,
+    /// Nodes by the folder they are in and their name.
+    places: Index,
 }
 
 #[derive(Debug)]
 struct Node {
-    id: u32,
     is_folder: bool,
     /// Numbers tried so far to tell others of this name apart.
     tried: u32,
@@ -90,50 +92,52 @@ impl Paths {
 
     /// Steps into a folder, made if need be; says what it is called.
     fn folder(&mut self, parent: &mut u32, name: String) -> String {
-        let place = (*parent, name);
-        let name = match self.nodes.get(&place) {
-            Some(node) if node.is_folder => place.1,
-            Some(node) => match node.folder_alias.clone() {
+        let name = match self.find(*parent, &name) {
+            None => self.free(*parent, name, true),
+            Some(node) if self.nodes[node].is_folder => name,
+            Some(node) => match self.nodes[node].folder_alias.clone() {
                 Some(alias) => alias,
                 None => {
-                    let alias = self.free(*parent, place.1.clone(), true);
-                    if let Some(node) = self.nodes.get_mut(&place) {
-                        node.folder_alias = Some(alias.clone());
-                    }
+                    let alias = self.free(*parent, name, true);
+                    self.nodes[node].folder_alias = Some(alias.clone());
                     alias
                 }
             },
-            None => self.free(*parent, place.1, true),
         };
-        if let Some(node) = self.nodes.get(&(*parent, name.clone())) {
-            *parent = node.id;
+        if let Some(node) = self.find(*parent, &name) {
+            // After the root, which is no node.
+            *parent = node as u32 + 1;
         }
         name
     }
 
     /// Takes this name, or with a number if it is taken.
     fn free(&mut self, parent: u32, name: String, is_folder: bool) -> String {
-        let id = self.nodes.len() as u32 + 1;
-        let mut place = (parent, name);
-        if let Some(mut node) = self.nodes.remove(&place) {
-            let mut other = place.clone();
-            while other.1 == place.1 || self.nodes.contains_key(&other) {
-                node.tried += 1;
-                other.1 = numbered(&place.1, node.tried);
+        let mut free = name.clone();
+        if let Some(taken) = self.find(parent, &name) {
+            while free == name || self.find(parent, &free).is_some() {
+                self.nodes[taken].tried += 1;
+                free = numbered(&name, self.nodes[taken].tried);
             }
-            self.nodes.insert(place, node);
-            place = other;
         }
-        let name = place.1.clone();
-        let node = Node {
-            id,
+        let number = self.nodes.len() as u32;
+        self.places.get_or_insert(&place(parent, &free), number);
+        self.nodes.push(Node {
             is_folder,
             tried: 0,
             folder_alias: None,
-        };
-        self.nodes.insert(place, node);
-        name
+        });
+        free
     }
+
+    fn find(&self, parent: u32, name: &str) -> Option<usize> {
+        let node = self.places.get(&place(parent, name))?;
+        Some(node as usize)
+    }
+}
+
+fn place(parent: u32, name: &str) -> Vec<u8> {
+    [&parent.to_be_bytes(), name.as_bytes()].concat()
 }
 
 fn numbered(name: &str, number: u32) -> String {
