@@ -5,6 +5,7 @@
 //! `cargo xtask bench tracker`; `soak` is a step of `cargo xtask test`, `thousand` a bench of its own.
 
 mod crowd;
+mod graph;
 mod joins;
 mod process;
 mod soak;
@@ -50,6 +51,10 @@ fn main() -> io::Result<()> {
         if wanted.is_empty() || wanted.iter().any(|one| one.starts_with("join")) {
             eprintln!("run {}: joins", run + 1);
             joins::measure();
+        }
+        if run == 0 && (wanted.is_empty() || wanted.iter().any(|one| one.starts_with("graph"))) {
+            eprintln!("graphs");
+            graph::measure();
         }
         for (sockets, swarms) in CASES {
             let case = format!("{sockets} sockets, {swarms} swarms");

@@ -24,11 +24,6 @@ impl RawSdp<'_> {
         &self.0
     }
 
-    #[cfg(test)]
-    pub(crate) const fn written(json: &str) -> RawSdp<'_> {
-        RawSdp(Cow::Borrowed(json))
-    }
-
     fn of(sdp: &str) -> RawSdp<'static> {
         RawSdp(Cow::Owned(serde_json::to_string(sdp).unwrap_or_default()))
     }

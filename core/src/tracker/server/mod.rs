@@ -359,6 +359,4 @@ impl Tracker {
 }
 
 #[cfg(test)]
-mod crowds;
-#[cfg(test)]
 mod tests;
