@@ -91,7 +91,7 @@ const BENCHES: &[Bench] = &[
     },
     Bench {
         name: "tracker",
-        about: "announces with offers and answers, and what a join costs: Headwater, bittorrent-tracker, aquatic_ws",
+        about: "announces with offers and answers, what a join costs, whom it meets: Headwater, bittorrent-tracker, aquatic_ws",
         runs: 3,
         prepare: prepare_tracker,
         command: || sh::command(sh::target().join("release/headwater-load"), [""; 0]),

@@ -9,6 +9,7 @@ mod graph;
 mod joins;
 mod process;
 mod soak;
+mod strangers;
 mod thousand;
 
 use std::env;
@@ -39,8 +40,7 @@ fn main() -> io::Result<()> {
     let runs = env::var("RUNS").ok().and_then(|runs| runs.parse().ok());
     let wanted: Vec<String> = env::args().skip(1).filter(|arg| arg != "--case").collect();
     if wanted.iter().any(|one| one == "soak") {
-        let ours = &process::trackers()[0];
-        return soak::run(&ours.start()?);
+        return soak();
     }
     match wanted.split_first() {
         Some((word, rest)) if word == "viewers" => return thousand::viewers::main(rest),
@@ -87,6 +87,24 @@ fn main() -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// What the tracker promises, or an error.
+fn soak() -> io::Result<()> {
+    let ours = &process::trackers()[0];
+    soak::run(&ours.start()?)?;
+    let strange = strangers::swarms_nobody_heard_of(&ours.start()?)?;
+    println!("a million swarms nobody heard of: {strange}");
+    let flood = strangers::offers_without_end(&process::ours_by_default().start()?)?;
+    println!("one client that offers without end: {flood}");
+    Ok(())
+}
+
+fn hold(is_held: bool, what: &str) -> io::Result<()> {
+    match is_held {
+        true => Ok(()),
+        false => Err(io::Error::other(what.to_owned())),
+    }
 }
 
 fn print(case: &str, against: &str, metric: &str, unit: &str, side: &str, value: f64) {

@@ -59,11 +59,24 @@ pub(crate) fn trackers() -> Vec<Tracker> {
 /// Its limits would end such a load from one address: they are raised, and the interval in which
 /// offers are counted is made short. One thread, as the others have.
 fn headwater(address: SocketAddr) -> Command {
+    let mut command = plainly(address);
+    command.args(["--threads", "1", "--interval", "0.05"]);
+    command.args(["--bytes-per-second", "1GiB", "--bytes-at-once", "1GiB"]);
+    command
+}
+
+/// Ours with the limits it has when nobody says anything.
+pub(crate) fn ours_by_default() -> Tracker {
+    Tracker {
+        name: "headwater",
+        command: plainly,
+    }
+}
+
+fn plainly(address: SocketAddr) -> Command {
     let binary = env::var("HEADWATER").unwrap_or_else(|_| "target/release/headwater".to_owned());
     let mut command = Command::new(binary);
-    command.args(["track", "--json", "--threads", "1", "--interval", "0.05"]);
-    command.args(["--bytes-per-second", "1GiB", "--bytes-at-once", "1GiB"]);
-    command.args(["--listen", &address.to_string()]);
+    command.args(["track", "--json", "--listen", &address.to_string()]);
     command
 }
 

@@ -7,6 +7,7 @@
 //! Sockets, their timeouts and their outboxes are the driver's.
 
 mod cluster;
+mod connection;
 mod introductions;
 mod listing;
 mod member;
@@ -27,6 +28,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use cluster::Guests;
 pub use cluster::{MAX_SHARES, NodeKey, Share, Shares};
+use connection::Connection;
 pub use listing::Listing;
 pub use plain::{MAX_ADDRESSES, PlainAnnounce, PlainResponse};
 use swarm::{Place, Swarm};
@@ -55,34 +57,6 @@ pub struct Tracker {
     changed: BTreeSet<SwarmHash>,
     stats: Stats,
     outputs: VecDeque<Output>,
-}
-
-/// A client, as far as we believe it.
-#[derive(Debug, Default)]
-struct Connection {
-    /// Who it is where: at most [`MAX_SWARMS_A_CONNECTION`], looked through one by one.
-    places: Vec<(SwarmHash, Place)>,
-    refused: u32,
-}
-
-impl Connection {
-    fn place(&self, swarm: SwarmHash) -> Option<Place> {
-        self.places
-            .iter()
-            .find(|(hash, _)| *hash == swarm)
-            .map(|(_, place)| *place)
-    }
-
-    fn set_place(&mut self, swarm: SwarmHash, place: Place) {
-        match self.places.iter_mut().find(|(hash, _)| *hash == swarm) {
-            Some((_, present)) => *present = place,
-            None => {
-                // Most clients are in one swarm, and there are many clients.
-                self.places.reserve_exact(1);
-                self.places.push((swarm, place));
-            }
-        }
-    }
 }
 
 /// Why a message that can be read is refused all the same.
@@ -248,7 +222,7 @@ impl Tracker {
         let named = Place::new(self.config.seed, peer_id, false).position;
         let is_it = |place: Place| place.position == named;
         if let Some(place) = connection.place(hash).filter(|place| is_it(*place)) {
-            connection.places.retain(|(swarm, _)| *swarm != hash);
+            connection.leave(hash);
             self.remove_from(hash, key, place);
         }
     }
