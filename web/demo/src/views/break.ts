@@ -94,7 +94,7 @@ export class BreakIt implements View {
 
   #addSlow({ torrent, file }: Film): void {
     const isAdded = this.#add({ kind: "slow", magnet: torrent.magnet, file: file?.index ?? 0, windowBytes: this.#windowBytes() });
-    if (isAdded) this.#say("A slow peer joined. It is asked for little, and never for what is needed soon.");
+    if (isAdded) this.#say("A slow peer joined. Its line shows what is asked of it; the film does not wait for that.");
   }
 
   #addLiar(film: Film): void {
