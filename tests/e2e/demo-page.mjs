@@ -60,6 +60,14 @@ export class DemoPage {
     return this.evaluate(() => document.querySelector("video").currentTime);
   }
 
+  /** Plays on so many seconds further, or from there at the beginning; answers where. */
+  seek(seconds) {
+    return this.evaluate((seconds) => {
+      const video = document.querySelector("video");
+      return (video.currentTime = (video.currentTime + seconds) % (video.duration - 5));
+    }, seconds);
+  }
+
   /** Presses what has this role and begins with this name. */
   async press(name, role = "button") {
     await (await this.#find(role, name)).click();

@@ -12,6 +12,9 @@ export interface Film {
   file: TorrentFile | null;
 }
 
+/** Its figures; those of origins are missing where the engine knows of none. */
+export type Figures = Stats & { fromOrigins?: number; originRate?: number };
+
 /** A part of the page that shows the film. Parts know nothing of each other. */
 export interface View {
   /** A film was opened; nothing is known of it yet. */
@@ -19,12 +22,12 @@ export interface View {
   /** Name and files are known. */
   know?(film: Film): void;
   /** New figures, twice a second. */
-  update?(film: Film, stats: Stats): void;
+  update?(film: Film, figures: Figures): void;
   /** The film is gone. */
   close?(): void;
 }
 
 /** The torrent's name among swarms: the same in every page. */
-export function swarmOf({ torrent }: Film): string {
+export function swarmOf({ torrent }: Pick<Film, "torrent">): string {
   return torrent.infoHashV1 ?? torrent.infoHashV2 ?? "";
 }

@@ -3,7 +3,8 @@
  *
  * Counts what peers report of themselves; shows nothing.
  */
-import type { PeerStats, Stats } from "headwater";
+import type { PeerStats } from "headwater";
+import type { Figures } from "./film.js";
 
 /** Bytes, or bytes a second, by where they came from. */
 export interface Sources {
@@ -32,7 +33,7 @@ export class Ledger {
   /** Of late, a second. */
   rate: Sources = { ...NOTHING };
 
-  add(peers: readonly PeerStats[], { fromOrigins = 0, originRate = 0 }: Stats & { fromOrigins?: number; originRate?: number }): void {
+  add(peers: readonly PeerStats[], { fromOrigins = 0, originRate = 0 }: Figures): void {
     const rate = { ...NOTHING, origin: originRate };
     this.total.origin = fromOrigins;
     for (const peer of peers) {

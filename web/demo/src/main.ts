@@ -9,9 +9,9 @@ import { Headwater, HeadwaterError, type Torrent, type TorrentFile } from "headw
 import { bindTheme } from "./colours.js";
 import { bindDrop } from "./drop.js";
 import { element } from "./dom.js";
-import { swarmOf, type Film, type View } from "./film.js";
+import type { Film, View } from "./film.js";
 import { Ledger } from "./ledger.js";
-import { Neighbours, Voice } from "./neighbours.js";
+import { Neighbours, reportOf, Voice } from "./neighbours.js";
 import { BreakIt } from "./views/break.js";
 import { Chart } from "./views/chart.js";
 import { Details } from "./views/details.js";
@@ -169,8 +169,7 @@ function follow(film: Film, atSeconds: number): void {
   torrent.on("stats", (stats) => {
     ledger.add(torrent.peers, stats);
     for (const view of views) view.update?.(film, stats);
-    const links = torrent.peers.flatMap(({ id, receiveRate, sendRate }) => (id ? [{ peerId: id, receiveRate, sendRate }] : []));
-    voice.say({ kind: "report", swarm: swarmOf(film), peerId: stats.peerId, role: "tab", links, received: stats.received, fromViewers: ledger.total.viewers });
+    voice.say(reportOf(torrent, stats, "tab", ledger));
   });
   torrent.on("trackerState", ({ state, complete, incomplete }) => {
     if (state !== "lost") hideNotice("trackerDown");

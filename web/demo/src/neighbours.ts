@@ -5,6 +5,10 @@
  * Peers of other browsers say no such thing: of those only our own link is known.
  */
 
+import type { Stats, Torrent } from "headwater";
+import { swarmOf } from "./film.js";
+import type { Ledger } from "./ledger.js";
+
 /** What a page is in the swarm. */
 export type Role = "liar" | "slow" | "tab" | "viewer";
 
@@ -15,9 +19,14 @@ export interface Report {
   peerId: string;
   role: Role;
   links: { peerId: string; receiveRate: number; sendRate: number }[];
-  /** Bytes it got, and those of them that viewers gave it. */
-  received: number;
+  /** Bytes that viewers gave it. */
   fromViewers: number;
+}
+
+/** What a page says of its torrent, with each new set of figures. */
+export function reportOf(torrent: Torrent, { peerId }: Stats, role: Role, { total }: Ledger): Report {
+  const links = torrent.peers.flatMap(({ id, receiveRate, sendRate }) => (id ? [{ peerId: id, receiveRate, sendRate }] : []));
+  return { kind: "report", swarm: swarmOf({ torrent }), peerId, role, links, fromViewers: total.viewers };
 }
 
 /** What a liar has done so far. */

@@ -4,7 +4,7 @@
  * Speaks just enough of the tracker's and the peers' protocol for that, with no engine. It does to
  * this page what a stranger could do; nothing in the page makes it easy.
  */
-import { Voice } from "../neighbours.js";
+import { Voice, type Confession } from "../neighbours.js";
 import type { Order } from "./orders.js";
 
 /** Offers brought to the tracker: as many peers may answer. */
@@ -13,6 +13,8 @@ const OFFERS = 5;
 const CLIENT = "-LI0001-";
 const HANDSHAKE_BYTES = 68;
 const MAX_REQUEST = 16 * 1024;
+/** Who is silent for longer is taken for gone. */
+const REPORT_EVERY_MS = 1_000;
 
 /** Message numbers (BEP 3, BEP 6). */
 const UNCHOKE = 1;
@@ -45,13 +47,14 @@ export async function lie({ tracker, swarm }: Extract<Order, { kind: "liar" }>):
 /** What it did, told as it happens. */
 class Deeds {
   readonly #voice = new Voice();
-  readonly #said;
+  readonly #said: Confession;
 
   constructor(swarm: string, peerId: string) {
-    this.#said = { kind: "confession" as const, swarm, peerId, asked: 0, lied: 0, dropped: 0 };
+    this.#said = { kind: "confession", swarm, peerId, asked: 0, lied: 0, dropped: 0 };
     // So that the page knows it from the others.
-    this.#voice.say({ kind: "report", swarm, peerId, role: "liar", links: [], received: 0, fromViewers: 0 });
-    setInterval(() => this.#voice.say({ kind: "report", swarm, peerId, role: "liar", links: [], received: 0, fromViewers: 0 }), 1000);
+    const report = { kind: "report" as const, swarm, peerId, role: "liar" as const, links: [], fromViewers: 0 };
+    this.#voice.say(report);
+    setInterval(() => this.#voice.say(report), REPORT_EVERY_MS);
   }
 
   count(what: "asked" | "dropped" | "lied"): void {

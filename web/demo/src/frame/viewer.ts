@@ -1,7 +1,7 @@
 /** A viewer in a frame: an ordinary client that reads a file, at the film's pace or as fast as it comes. */
 import { Headwater, type Torrent, type TorrentFile } from "headwater";
 import { Ledger } from "../ledger.js";
-import { Voice, type Role } from "../neighbours.js";
+import { reportOf, Voice, type Role } from "../neighbours.js";
 import type { Order } from "./orders.js";
 
 /** What a slow peer gives at the most: bytes a second. */
@@ -43,15 +43,6 @@ function tell(torrent: Torrent, role: Role): void {
   const ledger = new Ledger();
   torrent.on("stats", (stats) => {
     ledger.add(torrent.peers, stats);
-    const links = torrent.peers.flatMap(({ id, receiveRate, sendRate }) => (id ? [{ peerId: id, receiveRate, sendRate }] : []));
-    voice.say({
-      kind: "report",
-      swarm: torrent.infoHashV1 ?? torrent.infoHashV2 ?? "",
-      peerId: stats.peerId,
-      role,
-      links,
-      received: stats.received,
-      fromViewers: ledger.total.viewers,
-    });
+    voice.say(reportOf(torrent, stats, role, ledger));
   });
 }

@@ -7,7 +7,7 @@ import * as format from "../format.js";
 
 export interface Node {
   key: string;
-  kind: "liar" | "seeder" | "slow" | "viewer" | "you";
+  kind: "liar" | "origin" | "seeder" | "slow" | "viewer" | "you";
   name: string;
   detail: string;
 }
@@ -37,6 +37,7 @@ type Point = [number, number];
 
 const COLOURS: Record<Node["kind"], string> = {
   liar: "var(--refused)",
+  origin: "var(--origin)",
   seeder: "var(--seeder)",
   slow: "var(--ink-soft)",
   viewer: "var(--peer)",
@@ -110,7 +111,7 @@ function nodeAt({ kind, name, detail }: Node, [x, y]: Point): SVGElement {
   return group;
 }
 
-const MARKS: Record<Node["kind"], string> = { liar: "✕", seeder: "S", slow: "…", viewer: "▸", you: "▶" };
+const MARKS: Record<Node["kind"], string> = { liar: "✕", origin: "W", seeder: "S", slow: "…", viewer: "▸", you: "▶" };
 
 function text(content: string, [x, y]: Point, name: string): SVGElement {
   const made = make("text", { x: x.toFixed(1), y: y.toFixed(1), class: name });

@@ -3,9 +3,9 @@
  *
  * Our own links are measured here; links between other pages of this browser are what those say.
  */
-import type { PeerStats, Stats } from "headwater";
+import type { PeerStats } from "headwater";
 import { element, setText } from "../dom.js";
-import { swarmOf, type Film, type View } from "../film.js";
+import { swarmOf, type Figures, type Film, type View } from "../film.js";
 import * as format from "../format.js";
 import { isSeeder, Ledger } from "../ledger.js";
 import type { Neighbours, Report, Role } from "../neighbours.js";
@@ -26,7 +26,7 @@ export class Swarm implements View {
     this.close();
   }
 
-  update(film: Film, stats: Stats): void {
+  update(film: Film, stats: Figures): void {
     const reports = this.#neighbours.in(swarmOf(film));
     drawGraph(this.#graph, graphOf(film.torrent.peers, stats, reports));
     this.#showFigures(stats, reports);
@@ -39,14 +39,14 @@ export class Swarm implements View {
     showCopies(null);
   }
 
-  #showFigures(stats: Stats, reports: readonly Report[]): void {
+  #showFigures(stats: Figures, reports: readonly Report[]): void {
     const { offload, total } = this.#ledger;
     const others = reports.reduce((sum, { fromViewers }) => sum + fromViewers, 0);
     setText(element("peer-count", HTMLElement), String(stats.peers));
     setText(element("offload", HTMLElement), offload === null ? "–" : format.share(offload));
     // What pages of this browser got from viewers, each byte once, the publisher did not send.
     setText(element("saved", HTMLElement), format.bytes(total.viewers + others));
-    setText(element("receive-rate", HTMLElement), format.rate(stats.receiveRate));
+    setText(element("receive-rate", HTMLElement), format.rate(stats.receiveRate + (stats.originRate ?? 0)));
     setText(element("send-rate", HTMLElement), format.rate(stats.sendRate));
     setText(element("refused", HTMLElement), format.bytes(stats.refused));
     element("refused", HTMLElement).classList.toggle("bad", stats.refused > 0);
@@ -62,17 +62,20 @@ function showCopies(copies: number | null): void {
   setText(element("copies-text", HTMLElement), `Copies of the film among your peers: ${copies === null ? "–" : copies.toFixed(1)}`);
 }
 
-function graphOf(peers: readonly PeerStats[], stats: Stats, reports: readonly Report[]): Graph {
+function graphOf(peers: readonly PeerStats[], stats: Figures, reports: readonly Report[]): Graph {
   const roles = new Map(reports.map(({ peerId, role }) => [peerId, role]));
   // Those that do something first, then as they came.
   const shown = peers.toSorted((a, b) => rateOf(b) - rateOf(a) || a.peer - b.peer).slice(0, MAX_NODES).toSorted((a, b) => a.peer - b.peer);
   const key = (peer: PeerStats): string => peer.id ?? `peer ${peer.peer}`;
   const you: Node = { key: stats.peerId, kind: "you", name: "You", detail: `↓ ${format.rate(stats.receiveRate)}` };
-  const nodes = [you, ...shown.map((peer) => ({ key: key(peer), ...named(peer, roles.get(key(peer))) }))];
+  const { fromOrigins = 0, originRate = 0 } = stats;
+  const origin: Node[] = fromOrigins > 0 ? [{ key: "origin", kind: "origin", name: "origin", detail: "web server" }] : [];
+  const nodes = [you, ...origin, ...shown.map((peer) => ({ key: key(peer), ...named(peer, roles.get(key(peer))) }))];
   const links: Link[] = shown.flatMap((peer) => [
     { from: key(peer), to: you.key, rate: peer.receiveRate, label: labelOf(peer) },
     { from: you.key, to: key(peer), rate: peer.sendRate, label: "" },
   ]);
+  if (fromOrigins > 0) links.push({ from: "origin", to: you.key, rate: originRate, label: format.bytes(fromOrigins) });
   // Each page tells what it gets; what it gives is told by whoever gets it.
   const known = new Set(nodes.map(({ key }) => key));
   for (const { peerId, links: theirs } of reports) {
