@@ -4,7 +4,7 @@ mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 use support::getting::{Seeder, command, create};
@@ -113,6 +113,33 @@ fn what_was_hashed_is_not_read_again_unless_it_has_changed() {
     assert!((EACH as u64..2 * EACH as u64).contains(&hashed), "{hashed}");
     assert!(get(&folder, &third, "b.mp4") == other);
     drop(third);
+
+    // What nobody has needed for a hundred days is forgotten; what is needed stays.
+    let years_old = folder.file("state/0123.seeded", 100);
+    for state in fs::read_dir(folder.path("state")).expect("the folder") {
+        let file = fs::File::options()
+            .append(true)
+            .open(state.expect("an entry").path());
+        let back = SystemTime::now() - Duration::from_secs(99 * 24 * 3600);
+        file.and_then(|file| file.set_modified(back))
+            .expect("an older state");
+    }
+    let file = fs::File::options().append(true).open(&years_old);
+    file.and_then(|file| file.set_modified(SystemTime::UNIX_EPOCH))
+        .expect("an old state");
+    drop(seed(&folder, &["library/"]));
+    assert!(!years_old.exists());
+    let fresh = |state: std::io::Result<fs::DirEntry>| {
+        let modified = state
+            .and_then(|state| state.metadata())
+            .and_then(|meta| meta.modified());
+        modified.expect("a state").elapsed().expect("the past") < Duration::from_secs(3600)
+    };
+    let used = fs::read_dir(folder.path("state")).expect("the folder");
+    assert_eq!(
+        used.filter_map(|state| fresh(state).then_some(())).count(),
+        3
+    );
 
     // Half a state, or somebody else's, is none.
     for entry in fs::read_dir(folder.path("state")).expect("the folder") {

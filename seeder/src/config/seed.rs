@@ -77,27 +77,11 @@ impl Seed {
             .map(|path| named(path, &args, &make))
             .collect();
         entries.extend(list.entries);
-        let is_one = entries.len() == 1 && !entries[0].is_library;
-        for (given, flag) in [
-            (args.torrent.is_some(), "--torrent"),
-            (args.out.is_some(), "--out"),
-            (args.make.name.is_some(), "--name"),
-        ] {
-            if given && !is_one {
-                return Err(Error::Usage(format!(
-                    "{flag} is for one PATH; run the command once for each"
-                )));
-            }
-        }
+        check_flags_of_one(&args, &entries)?;
         let own_tracker = !args.no_tracker && list.tracker.unwrap_or(true);
         let trackers = [make.trackers, list.trackers].concat();
-        let has_tracker =
-            |entry: &Entry| entry.torrent.is_some() || !entry.make.trackers.is_empty();
-        if !own_tracker && trackers.is_empty() && !entries.iter().all(has_tracker) {
-            return Err(Error::Usage(
-                "with --no-tracker and no --tracker nobody can find this torrent; name a tracker, or leave out --no-tracker"
-                    .to_owned(),
-            ));
+        if !own_tracker && trackers.is_empty() {
+            check_trackers(&entries)?;
         }
         let url = args.url.as_deref().or(list.url.as_deref());
         let url = url.map(|url| checked_site(url, "--url")).transpose()?;
@@ -166,6 +150,34 @@ impl Seed {
             .clone()
             .unwrap_or_else(|| format!("http://{address}"))
     }
+}
+
+/// Some flags make sense for one torrent alone.
+fn check_flags_of_one(args: &SeedArgs, entries: &[Entry]) -> Result<()> {
+    let is_one = entries.len() == 1 && !entries[0].is_library;
+    let of_one = [
+        (args.torrent.is_some(), "--torrent"),
+        (args.out.is_some(), "--out"),
+        (args.make.name.is_some(), "--name"),
+    ];
+    match of_one.iter().find(|(given, _)| *given && !is_one) {
+        Some((_, flag)) => Err(Error::Usage(format!(
+            "{flag} is for one PATH; run the command once for each"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Without a tracker for all, each must have one of its own.
+fn check_trackers(entries: &[Entry]) -> Result<()> {
+    let has_own = |entry: &Entry| entry.torrent.is_some() || !entry.make.trackers.is_empty();
+    if entries.iter().all(has_own) {
+        return Ok(());
+    }
+    Err(Error::Usage(
+        "with --no-tracker and no --tracker nobody can find this torrent; name a tracker, or leave out --no-tracker"
+            .to_owned(),
+    ))
 }
 
 /// A path of the command line.

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use headwater_core::hash::sha1;
 use headwater_core::metainfo::{Limits, Metainfo};
@@ -21,6 +21,12 @@ use crate::storage::Storage;
 
 /// Changed when the files can no longer be read as they are.
 const FORMAT: u32 = 1;
+
+/// What their names end in.
+const ENDING: &str = "seeded";
+
+/// How long what is not needed is remembered: a disk that was away for a season comes back to it.
+const MEMORY: Duration = Duration::from_secs(100 * 24 * 3600);
 
 /// Longest head of such a file: the paths of a torrent with the most files.
 const MAX_HEAD: usize = 64 << 20;
@@ -63,9 +69,17 @@ struct Named {
 }
 
 impl State {
-    /// In this folder, which is made if it is not there.
+    /// In this folder, which is made if it is not there. What nobody has needed for long is forgotten.
     pub fn open(folder: &Path) -> io::Result<Self> {
         private::create_folder(folder)?;
+        for entry in fs::read_dir(folder)?.filter_map(Result::ok) {
+            let path = entry.path();
+            let unused = entry.metadata().and_then(|meta| meta.modified());
+            let unused = unused.ok().and_then(|at| at.elapsed().ok());
+            if path.extension().is_some_and(|end| end == ENDING) && unused > Some(MEMORY) {
+                fs::remove_file(path)?;
+            }
+        }
         Ok(Self {
             folder: folder.to_owned(),
         })
@@ -74,7 +88,8 @@ impl State {
     /// The torrent of a wish, if its files are what they were when it was hashed.
     pub(super) fn recall(&self, wish: &Wish, torrent: Option<&Mark>) -> Option<Made> {
         let named = Named::of(wish)?;
-        let (head, bytes) = read(&self.path(&named))?;
+        let path = self.path(&named);
+        let (head, bytes) = read(&path)?;
         let mut metainfo = Metainfo::parse(&bytes, &Limits::NATIVE).ok()?;
         let files = match wish.torrent {
             Some(_) => making::find(&metainfo, &wish.path).ok()?,
@@ -89,6 +104,9 @@ impl State {
         if head != now {
             return None;
         }
+        // It is needed. Should that not be written down, it is hashed anew some day.
+        let used = File::options().append(true).open(&path);
+        let _ = used.and_then(|file| file.set_modified(SystemTime::now()));
         if wish.torrent.is_none() {
             // The trackers are whose the person names today.
             metainfo.set_trackers(wish.make.trackers.clone());
@@ -123,7 +141,8 @@ impl State {
 
     fn path(&self, named: &Named) -> PathBuf {
         let name = serde_json::to_vec(named).unwrap_or_default();
-        self.folder.join(format!("{}.seeded", sha1(&name).to_hex()))
+        self.folder
+            .join(format!("{}.{ENDING}", sha1(&name).to_hex()))
     }
 }
 
@@ -171,7 +190,7 @@ impl Mark {
         files.iter().map(mark).collect()
     }
 
-    fn new(path: &Path, length: u64, inode: u64, modified: Option<std::time::SystemTime>) -> Self {
+    fn new(path: &Path, length: u64, inode: u64, modified: Option<SystemTime>) -> Self {
         let since = modified.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
         Self {
             path: path.to_owned(),
