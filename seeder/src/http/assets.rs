@@ -96,6 +96,7 @@ fn type_of(path: &str) -> &'static str {
         "json" | "map" => "application/json",
         "png" => "image/png",
         "svg" => "image/svg+xml",
+        "txt" => "text/plain; charset=utf-8",
         "wasm" => "application/wasm",
         "webmanifest" => "application/manifest+json",
         "woff2" => "font/woff2",

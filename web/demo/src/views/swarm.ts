@@ -63,12 +63,12 @@ function showCopies(copies: number | null): void {
 }
 
 function graphOf(peers: readonly PeerStats[], stats: Figures, reports: readonly Report[]): Graph {
+  const { fromOrigins = 0, originRate = 0 } = stats;
   const roles = new Map(reports.map(({ peerId, role }) => [peerId, role]));
   // Those that do something first, then as they came.
   const shown = peers.toSorted((a, b) => rateOf(b) - rateOf(a) || a.peer - b.peer).slice(0, MAX_NODES).toSorted((a, b) => a.peer - b.peer);
   const key = (peer: PeerStats): string => peer.id ?? `peer ${peer.peer}`;
-  const you: Node = { key: stats.peerId, kind: "you", name: "You", detail: `↓ ${format.rate(stats.receiveRate)}` };
-  const { fromOrigins = 0, originRate = 0 } = stats;
+  const you: Node = { key: stats.peerId, kind: "you", name: "You", detail: `↓ ${format.rate(stats.receiveRate + originRate)}` };
   const origin: Node[] = fromOrigins > 0 ? [{ key: "origin", kind: "origin", name: "origin", detail: "web server" }] : [];
   const nodes = [you, ...origin, ...shown.map((peer) => ({ key: key(peer), ...named(peer, roles.get(key(peer))) }))];
   const links: Link[] = shown.flatMap((peer) => [
