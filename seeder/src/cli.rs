@@ -75,6 +75,25 @@ pub struct TcpArgs {
     pub peers: Vec<SocketAddr>,
 }
 
+/// Whether and where the DHT is joined.
+#[derive(Clone, Debug, Args)]
+pub struct DhtArgs {
+    /// Look for peers in the DHT too, and be found there: over IPv4, private torrents excepted
+    #[arg(long = "dht", conflicts_with = "off")]
+    pub on: bool,
+
+    /// Join the DHT through this node (repeatable; default: the well-known ones)
+    #[arg(long = "dht-node", value_name = "HOST:PORT", requires = "on")]
+    pub nodes: Vec<String>,
+}
+
+impl DhtArgs {
+    /// The nodes named, if it is joined at all.
+    pub fn through(&self) -> Option<Vec<String>> {
+        self.on.then(|| self.nodes.clone())
+    }
+}
+
 /// Which kind of torrent to make.
 #[derive(Clone, Debug, Args)]
 pub struct MakeArgs {
@@ -136,6 +155,10 @@ pub struct SeedArgs {
     /// Ordinary BitTorrent.
     #[command(flatten)]
     pub tcp: TcpArgs,
+
+    /// The DHT.
+    #[command(flatten)]
+    pub dht: DhtArgs,
 
     /// Address at which viewers reach --listen, e.g. behind a proxy
     #[arg(long, value_name = "URL")]

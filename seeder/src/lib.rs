@@ -2,13 +2,14 @@
 //!
 //! The binary parses ([`cli`]), decides ([`config`]), does ([`commands`]). What it does it with is
 //! here too, for tests and tools: files on disk ([`source`], [`hashing`], [`storage`],
-//! [`chunks`]), the network ([`announcing`], [`http`], [`sockets`], [`tcp`], [`tracker`], [`webrtc`]) and the core's driver ([`engine`]).
+//! [`chunks`]), the network ([`announcing`], [`dht`], [`http`], [`sockets`], [`tcp`], [`tracker`], [`webrtc`]) and the core's driver ([`engine`]).
 
 pub mod announcing;
 pub mod chunks;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod dht;
 pub mod engine;
 pub mod error;
 pub mod hashing;

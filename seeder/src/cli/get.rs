@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{TcpArgs, parse_size};
+use super::{DhtArgs, TcpArgs, parse_size};
 
 /// What the exit codes of `headwater get` mean.
 const EXIT_CODES: &str = "\
@@ -58,6 +58,10 @@ pub struct GetArgs {
     /// Ordinary BitTorrent.
     #[command(flatten)]
     pub tcp: TcpArgs,
+
+    /// The DHT.
+    #[command(flatten)]
+    pub dht: DhtArgs,
 
     /// Send at most this many bytes a second to all peers together, e.g. 2MB
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]

@@ -17,9 +17,11 @@ use tokio::runtime::Builder;
 
 use super::seed::{bind_tcp, bind_webrtc, http_client, luck, peer_id, runtime};
 use crate::config::{self, Get, To, is_http, is_websocket, webrtc_for};
+use crate::dht::Dht;
 use crate::engine::{Engine, Handle, Torrent, key_space, since};
 use crate::error::{Error, Result};
 use crate::signals::Stop;
+use crate::tcp::Tcp;
 use given::Lead;
 use pipe::Pipe;
 use serving::Server;
@@ -59,7 +61,7 @@ async fn join(get: &Get, server: Option<&mut Server>) -> Result<()> {
     let mut stop = Stop::catch()?;
     let teller = Teller::new(get, &lead.name());
     let peers = peers(get, &lead);
-    let trackers = trackers(get, &lead, peers.is_empty())?;
+    let trackers = trackers(get, &lead, peers.is_empty() && get.dht.is_none())?;
     let endpoint = bind_webrtc(get.webrtc.unwrap_or_else(|| webrtc_for(&trackers, &peers)))?;
     let webrtc = endpoint.local_addr();
     let started = Instant::now();
@@ -75,7 +77,17 @@ async fn join(get: &Get, server: Option<&mut Server>) -> Result<()> {
         }
         None => None,
     };
+    let hashes = torrent.swarm.info_hashes();
+    let is_private = torrent.swarm.metainfo().is_some_and(Metainfo::is_private);
     let mut engine = Engine::new(started, endpoint, vec![torrent], get.upload_limit);
+    let tcp_at = tcp.as_ref().and_then(Tcp::local_addr);
+    let mut dht = match get.dht.as_ref().zip(tcp_at).filter(|_| !is_private) {
+        Some((nodes, tcp)) => Some(Dht::join(nodes, tcp, engine.handle())?),
+        None => None,
+    };
+    if let Some(dht) = &mut dht {
+        dht.search(0, hashes);
+    }
     if let Some(tcp) = tcp {
         engine = engine.with_tcp(tcp);
     }

@@ -15,6 +15,7 @@ use tracing::{error, warn};
 
 use super::track;
 use crate::config::{self, Seed};
+use crate::dht::Dht;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::http::{self, Health, Shown, Switches};
@@ -64,7 +65,13 @@ pub fn run(seed: &Seed) -> Result<()> {
         bound,
         tcp: tcp_at.map(|address| address.port()),
     };
-    let mut shelf = Shelf::new(seed, at, engine.handle());
+    let dht = main.block_on(async {
+        let through = seed.dht.as_ref().zip(tcp_at);
+        through
+            .map(|(nodes, tcp)| Dht::join(nodes, tcp, engine.handle()))
+            .transpose()
+    })?;
+    let mut shelf = Shelf::new(seed, at, engine.handle(), dht);
     shelf.fill()?;
     let ready = ready(seed, &shelf, bound, (webrtc, tcp_at));
     let tracker = seed.own_tracker.then(track::embedded).transpose()?;

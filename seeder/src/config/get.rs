@@ -37,6 +37,8 @@ pub struct Get {
     pub tcp: Option<Option<Tcp>>,
     /// Ordinary BitTorrent peers to be called.
     pub peers: Vec<SocketAddr>,
+    /// Through whom the DHT is joined, if it is; the well-known nodes if nobody is named.
+    pub dht: Option<Vec<String>>,
     /// Bytes a second.
     pub upload_limit: Option<u64>,
     /// How long to bear it that nothing arrives.
@@ -115,6 +117,7 @@ impl Get {
             webrtc,
             tcp: (!args.tcp.off).then_some(args.tcp.at.map(Tcp::At)),
             peers: args.tcp.peers,
+            dht: args.dht.through(),
             upload_limit: args.upload_limit,
             patience: args.timeout.map(Duration::from_secs),
             json: args.json,

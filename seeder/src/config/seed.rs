@@ -32,6 +32,8 @@ pub struct Seed {
     pub tcp: Option<Tcp>,
     /// Ordinary BitTorrent peers to be called.
     pub peers: Vec<SocketAddr>,
+    /// Through whom the DHT is joined, if it is; the well-known nodes if nobody is named.
+    pub dht: Option<Vec<String>>,
     /// Where viewers reach `listen`, without a slash at the end; from the bound address if `None`.
     pub url: Option<String>,
     /// Whether to run a tracker ourselves.
@@ -80,7 +82,7 @@ impl Seed {
         check_flags_of_one(&args, &entries)?;
         let own_tracker = !args.no_tracker && list.tracker.unwrap_or(true);
         let trackers = [make.trackers, list.trackers].concat();
-        if !own_tracker && trackers.is_empty() {
+        if !args.dht.on && !own_tracker && trackers.is_empty() {
             check_trackers(&entries)?;
         }
         let url = args.url.as_deref().or(list.url.as_deref());
@@ -111,6 +113,7 @@ impl Seed {
             webrtc: SocketAddr::new(tellable(webrtc.ip()), webrtc.port()),
             tcp: (!args.tcp.off).then_some(tcp),
             peers: args.tcp.peers.clone(),
+            dht: args.dht.through(),
             url,
             own_tracker,
             upload_limit: args.upload_limit.or(list.upload_limit),

@@ -13,6 +13,7 @@ use super::drive::Driving;
 use crate::chunks::TorrentNumber;
 use crate::commands::inspect::magnet_of;
 use crate::config::{Seed, is_websocket, tracker_of};
+use crate::dht::Dht;
 use crate::engine::Handle;
 use crate::error::{Error, Result};
 use crate::http::{Content, Published, Site, torrent_path};
@@ -29,6 +30,7 @@ pub(super) struct Shelf {
     at: At,
     state: Option<State>,
     engine: Handle,
+    dht: Option<Dht>,
     items: Vec<Item>,
     next: TorrentNumber,
 }
@@ -57,8 +59,8 @@ struct Item {
 }
 
 impl Shelf {
-    /// Empty; what is put there is driven by `engine`.
-    pub(super) fn new(seed: &Seed, at: At, engine: Handle) -> Self {
+    /// Empty; what is put there is driven by `engine`, and looked for in the DHT.
+    pub(super) fn new(seed: &Seed, at: At, engine: Handle, dht: Option<Dht>) -> Self {
         let open = |folder: &std::path::PathBuf| {
             let opened = State::open(folder);
             let untold = |e| warn!("nothing is remembered in {}: {e}", folder.display());
@@ -69,6 +71,7 @@ impl Shelf {
             seed: seed.clone(),
             at,
             engine,
+            dht,
             items: Vec::new(),
             next: 0,
         }
@@ -116,6 +119,9 @@ impl Shelf {
                 }
                 None => {
                     self.engine.remove(item.number);
+                    if let Some(dht) = &mut self.dht {
+                        dht.forget(item.number);
+                    }
                     told.removed.push(item.links.name);
                 }
             }
@@ -250,8 +256,9 @@ impl Shelf {
     }
 
     /// Has the engine seed it.
-    fn drive(&self, number: TorrentNumber, made: Made, upload_limit: Option<u64>) -> Result<()> {
+    fn drive(&mut self, number: TorrentNumber, made: Made, upload_limit: Option<u64>) -> Result<()> {
         let site = self.seed.site(self.at.bound);
+        let (hashes, is_private) = (made.metainfo.info_hashes(), made.metainfo.is_private());
         let own = self.seed.own_tracker.then(|| tracker_of(&site));
         let torrent = Driving {
             at: &self.at,
@@ -262,6 +269,9 @@ impl Shelf {
         self.engine.limit(Some(number), upload_limit);
         for peer in &self.seed.peers {
             self.engine.hear(number, *peer);
+        }
+        if let Some(dht) = self.dht.as_mut().filter(|_| !is_private) {
+            dht.search(number, hashes);
         }
         Ok(())
     }
