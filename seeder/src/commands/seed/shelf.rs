@@ -256,7 +256,12 @@ impl Shelf {
     }
 
     /// Has the engine seed it.
-    fn drive(&mut self, number: TorrentNumber, made: Made, upload_limit: Option<u64>) -> Result<()> {
+    fn drive(
+        &mut self,
+        number: TorrentNumber,
+        made: Made,
+        upload_limit: Option<u64>,
+    ) -> Result<()> {
         let site = self.seed.site(self.at.bound);
         let (hashes, is_private) = (made.metainfo.info_hashes(), made.metainfo.is_private());
         let own = self.seed.own_tracker.then(|| tracker_of(&site));
