@@ -16,7 +16,7 @@ describe("a page's author", { timeout: 300_000 }, () => {
   let server;
   let browser;
   before(async () => {
-    server = await serve({ folders: { "/hls.mjs": path(ROOT, "tests/e2e/node_modules/hls.js/dist/hls.light.mjs"), "/film.mp4": SAMPLE.mp4 } });
+    server = await serve({ folders: { "/hls.mjs": path(ROOT, "tests/e2e/node_modules/hls.js/dist/hls.light.mjs"), "/film.mp4": SAMPLE.mp4, "/media-chrome/": path(ROOT, "web/node_modules/media-chrome/dist/") } });
     browser = await Browser.launch();
   });
   after(async () => {
@@ -55,6 +55,30 @@ describe("a page's author", { timeout: 300_000 }, () => {
       });
       await until(page, () => document.querySelector("headwater-video").torrent === null && document.querySelector("headwater-video").nativeEl.src.endsWith("/film.mp4"));
       await plays(page, "headwater-video");
+    }));
+
+  test("puts <headwater-video> into media-chrome, whose controls play it and seek in it", () =>
+    watching(SAMPLE.mp4, [], async (page, magnet) => {
+      await page.evaluate(async (magnet) => {
+        await Promise.all([import("/pkg/element.js"), import("/media-chrome/index.js")]);
+        document.body.insertAdjacentHTML(
+          "beforeend",
+          `<media-controller>
+             <headwater-video slot="media" muted playsinline></headwater-video>
+             <media-control-bar><media-play-button></media-play-button><media-time-range></media-time-range></media-control-bar>
+           </media-controller>`,
+        );
+        document.querySelector("headwater-video").src = magnet;
+      }, magnet);
+      await until(page, () => Math.round(document.querySelector("media-time-range").getAttribute("mediaduration")) === 48);
+      await page.evaluate(() => document.querySelector("media-play-button").click());
+      await plays(page, "headwater-video");
+      assert.equal(await page.evaluate(() => document.querySelector("media-play-button").hasAttribute("mediapaused")), false);
+      await page.evaluate(() => {
+        const range = document.querySelector("media-time-range");
+        range.dispatchEvent(new CustomEvent("mediaseekrequest", { bubbles: true, composed: true, detail: 30 }));
+      });
+      await until(page, () => document.querySelector("headwater-video").currentTime > 30.2);
     }));
 
   test("is told by <headwater-video> what is wrong, as media elements do", () =>
