@@ -116,6 +116,11 @@ fn a_tracker_that_is_cut_off_serves_its_own_and_is_missed_by_nobody() {
     crowd.join(three.address(0), 1);
     crowd.settle();
     assert!(!crowd.met_by(12).is_empty() && crowd.met_by(12).iter().all(|n| n % 3 != 2));
+    // Who is cut off is struck out by the first whose offers were for a peer there.
+    (0..12)
+        .filter(|n| n % 3 != 2)
+        .for_each(|n| crowd.announce(n, 1, 5));
+    crowd.settle();
     crowd.until_counted(0, 9, "the others count theirs");
     crowd.join(three.address(2), 1);
     crowd.settle();

@@ -79,7 +79,7 @@ pub enum Input<'a> {
     Received(ConnKey, &'a str),
     /// Another tracker hands something over, as [`Output::Relay`] had it.
     Relayed(&'a str),
-    /// [`Tracker::poll_timeout`] has come.
+    /// [`Tracker::poll_timeout`](super::Tracker::poll_timeout) has come.
     TimedOut,
 }
 
