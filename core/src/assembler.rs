@@ -7,6 +7,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use crate::bitfield::Bitfield;
 use crate::hash::Sha256Digest;
 use crate::ids::PeerKey;
 use crate::layout::BLOCK_LENGTH;
@@ -20,8 +21,12 @@ pub struct Partial {
     slots: Vec<Slot>,
     leaves: Vec<Sha256Digest>,
     there: u32,
-    /// No block before this one is still to be asked for.
-    first_free: u32,
+    /// Blocks that are neither there nor asked for.
+    free: Bitfield,
+    /// Blocks that are proven.
+    proven: Bitfield,
+    /// How many of them others were told of.
+    told: u32,
     /// If set, only this peer may be asked: after a bad piece, to know who sent what.
     pub only: Option<PeerKey>,
 }
@@ -63,7 +68,9 @@ impl Partial {
             slots: vec![Slot::default(); blocks],
             leaves,
             there: 0,
-            first_free: 0,
+            free: Bitfield::all(blocks as u32),
+            proven: Bitfield::none(blocks as u32),
+            told: 0,
             only: None,
         }
     }
@@ -84,12 +91,8 @@ impl Partial {
     }
 
     /// Whether every block is there and proven.
-    pub fn is_verified(&self) -> bool {
-        self.is_whole()
-            && self
-                .slots
-                .iter()
-                .all(|slot| matches!(slot.state, State::Verified(_)))
+    pub const fn is_verified(&self) -> bool {
+        self.proven.is_full()
     }
 
     /// Bytes of it that are proven.
@@ -114,15 +117,35 @@ impl Partial {
         &self.data
     }
 
-    /// The first block that is neither there nor asked for.
-    pub fn next_free(&mut self) -> Option<u32> {
-        while let Some(slot) = self.slots.get(self.first_free as usize) {
-            if slot.state == State::Missing && slot.asked == [None, None] {
-                return Some(self.first_free);
-            }
-            self.first_free += 1;
-        }
-        None
+    /// The blocks that are neither there nor asked for.
+    pub const fn free(&self) -> &Bitfield {
+        &self.free
+    }
+
+    /// Whether every block is there or asked for.
+    pub const fn is_taken(&self) -> bool {
+        self.free.count() == 0
+    }
+
+    /// The blocks that are proven.
+    pub const fn proven(&self) -> &Bitfield {
+        &self.proven
+    }
+
+    /// How many blocks others were told of.
+    pub const fn told(&self) -> u32 {
+        self.told
+    }
+
+    /// Whether blocks were proven since this was last asked.
+    pub fn has_news(&mut self) -> bool {
+        let told = core::mem::replace(&mut self.told, self.proven.count());
+        told != self.told
+    }
+
+    /// The leaves, if they are known.
+    pub fn leaves(&self) -> &[Sha256Digest] {
+        &self.leaves
     }
 
     /// Blocks that are asked for and not there: (block, whom).
@@ -147,6 +170,7 @@ impl Partial {
         {
             let free = usize::from(slot.asked[0].is_some());
             slot.asked[free] = Some(peer);
+            self.free.clear(block);
         }
     }
 
@@ -158,7 +182,9 @@ impl Partial {
             } else if slot.asked[1] == Some(peer) {
                 slot.asked[1] = None;
             }
-            self.first_free = self.first_free.min(block);
+            if slot.state == State::Missing && slot.asked == [None, None] {
+                self.free.set(block);
+            }
         }
     }
 
@@ -200,11 +226,13 @@ impl Partial {
         let begin = block as usize * BLOCK_LENGTH as usize;
         self.data[begin..begin + bytes.len()].copy_from_slice(bytes);
         self.there += 1;
+        self.free.clear(block);
         if self.leaves.is_empty() {
             slot.state = State::Received(from);
             Received::Stored
         } else {
             slot.state = State::Verified(from);
+            self.proven.set(block);
             Received::Verified
         }
     }
@@ -219,11 +247,12 @@ impl Partial {
             if let State::Received(from) = slot.state {
                 if merkle::leaf(bytes) == *leaf {
                     slot.state = State::Verified(from);
+                    self.proven.set(block);
                 } else {
                     *slot = Slot::default();
                     self.there -= 1;
                     bad.push((block, from));
-                    self.first_free = self.first_free.min(block);
+                    self.free.set(block);
                 }
             }
         }
@@ -238,13 +267,16 @@ impl Partial {
                 slot.state = State::Verified(from);
             }
         }
+        self.proven = Bitfield::all(self.slots.len() as u32);
     }
 
     /// The whole piece is wrong and nobody knows which block: all are missing again.
     pub fn restart(&mut self) {
         self.slots.fill(Slot::default());
         self.there = 0;
-        self.first_free = 0;
+        let blocks = self.slots.len() as u32;
+        self.free = Bitfield::all(blocks);
+        self.proven = Bitfield::none(blocks);
     }
 
     /// Its bytes and its leaves.
@@ -357,7 +389,7 @@ mod tests {
             (
                 partial.proven_from(0).len(),
                 partial.is_whole(),
-                partial.next_free()
+                partial.free.first_from(0, None)
             ),
             (16384, false, Some(1))
         );
@@ -367,14 +399,14 @@ mod tests {
     fn a_block_that_nobody_will_send_is_free_again() {
         let mut partial = Partial::new(3 * BLOCK_LENGTH, Vec::new());
         for block in 0..3 {
-            assert_eq!(partial.next_free(), Some(block));
+            assert_eq!(partial.free.first_from(0, None), Some(block));
             partial.ask(block, HONEST);
         }
         partial.ask(1, LIAR);
-        assert_eq!(partial.next_free(), None);
+        assert_eq!(partial.free.first_from(0, None), None);
         partial.unask(1, HONEST);
-        assert_eq!(partial.next_free(), None);
+        assert_eq!(partial.free.first_from(0, None), None);
         partial.unask(1, LIAR);
-        assert_eq!(partial.next_free(), Some(1));
+        assert_eq!(partial.free.first_from(0, None), Some(1));
     }
 }

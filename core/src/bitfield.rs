@@ -107,6 +107,24 @@ impl Bitfield {
             })
     }
 
+    /// The first that is there, and there in `mask` if one is given, from `start` on and around.
+    pub fn first_from(&self, start: u32, mask: Option<&Self>) -> Option<u32> {
+        let there = |at: usize| {
+            let masked = mask.map_or(0xff, |mask| mask.bytes.get(at).copied().unwrap_or(0));
+            self.bytes[at] & masked
+        };
+        let first = |range: core::ops::Range<u32>| {
+            let bytes = range.start as usize / 8..bytes_for(range.end);
+            bytes
+                .filter(|at| there(*at) != 0)
+                .flat_map(|at| (0..8u32).map(move |bit| at as u32 * 8 + bit))
+                .filter(|index| range.contains(index))
+                .find(|index| there(*index as usize / 8) & bit(*index) != 0)
+        };
+        let start = start.min(self.len);
+        first(start..self.len).or_else(|| first(0..start))
+    }
+
     /// The body of a `bitfield` message.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
@@ -140,6 +158,25 @@ mod tests {
         assert!(Bitfield::from_bytes(&[0xff], 9).is_none());
         assert!(Bitfield::from_bytes(&[0xff, 0x80, 0], 9).is_none());
         assert!(Bitfield::from_bytes(&[], 0).is_some());
+    }
+
+    #[test]
+    fn the_first_is_found_from_anywhere_and_around() {
+        let mut have = Bitfield::none(20);
+        for index in [3, 9, 17] {
+            have.set(index);
+        }
+        let found = |start| have.first_from(start, None);
+        assert_eq!(
+            (found(0), found(4), found(17)),
+            (Some(3), Some(9), Some(17))
+        );
+        assert_eq!((found(18), found(99)), (Some(3), Some(3)));
+        let mut mask = Bitfield::none(20);
+        assert_eq!(have.first_from(0, Some(&mask)), None);
+        mask.set(9);
+        mask.set(10);
+        assert_eq!(have.first_from(10, Some(&mask)), Some(9));
     }
 
     #[test]

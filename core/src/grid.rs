@@ -1,41 +1,83 @@
-//! The redundancy grid: to whom a seed sent which piece last, so that in a crowd each piece goes
+//! The redundancy grid: to whom a seed sent which block last, so that in a crowd each block goes
 //! out once and is passed on by those who have it.
 //!
 //! Sia counts copies of each piece and brings the rarest to one, then two, first; BEP 16 hides
-//! pieces to the same end. Here nothing is hidden: a second peer that asks for a piece on its way
+//! pieces to the same end. Here nothing is hidden: a second peer that asks for a block on its way
 //! to another is told to ask again a little later, when somebody else has it.
 
 use crate::ids::PeerKey;
+use crate::layout::PieceIndex;
 use crate::ordered::Map;
 use crate::time::{Duration, Instant};
 
 /// Fewer peers than this are no crowd: each gets what it asks for.
 const CROWD: usize = 4;
-/// How long the first to be sent a piece has for passing it on.
-const HOLD: Duration = Duration::from_secs(3);
+/// How long the first to be sent a block has for passing it on. Longer saves copies and costs time:
+/// of one seed and 40 viewers with a window of 16 pieces, 1 s is 0.82 of the bound at 2.1 copies, 3 s
+/// 0.77 at 1.5.
+const HOLD: Duration = Duration::from_secs(1);
+/// Entries below which nobody looks for those that are over.
+const FEW: usize = 1024;
 
-/// To whom each piece goes.
-#[derive(Debug, Default)]
+/// A block: its piece, and its number in it.
+type Place = (u32, u32);
+
+/// To whom each block goes.
+#[derive(Debug)]
 pub struct Grid {
-    sent: Map<u32, (PeerKey, Instant)>,
+    sent: Map<Place, (PeerKey, Instant)>,
+    /// With so many entries those that are over are thrown out.
+    full: usize,
+}
+
+impl Default for Grid {
+    fn default() -> Self {
+        Self {
+            sent: Map::new(),
+            full: FEW,
+        }
+    }
 }
 
 impl Grid {
-    /// Whether a piece may be sent to a peer now, `peers` of which want something; if so, it is the
-    /// one that it goes to.
-    pub fn admit(&mut self, now: Instant, piece: u32, peer: PeerKey, peers: usize) -> bool {
-        let entry = self.sent.entry(piece).or_insert((peer, now));
-        let is_free = entry.0 == peer || peers < CROWD || now.since(entry.1) > HOLD;
+    /// Whether block `block` of `piece` may be sent to a peer now, `peers` of which want something;
+    /// if so, it is the one that it goes to.
+    pub fn admit(
+        &mut self,
+        now: Instant,
+        (piece, block): (PieceIndex, u32),
+        peer: PeerKey,
+        peers: usize,
+    ) -> bool {
+        if peers < CROWD {
+            return true;
+        }
+        self.clean(now);
+        let entry = self.sent.entry((piece.get(), block)).or_insert((peer, now));
+        let is_free = entry.0 == peer || now.since(entry.1) > HOLD;
         if is_free && entry.0 != peer {
             *entry = (peer, now);
         }
         is_free
     }
 
+    /// Throws out what is over, whenever it has become twice as much.
+    fn clean(&mut self, now: Instant) {
+        if self.sent.len() >= self.full {
+            self.sent.retain(|_, (_, at)| now.since(*at) <= HOLD);
+            self.full = FEW.max(self.sent.len() * 2);
+        }
+    }
+
     /// A peer let a piece go: it will not pass it on any more.
     pub fn let_go(&mut self, peer: PeerKey, piece: u32) {
-        if self.sent.get(&piece).is_some_and(|sent| sent.0 == peer) {
-            self.sent.remove(&piece);
+        let of_piece = self.sent.range((piece, 0)..=(piece, u32::MAX));
+        let theirs = of_piece.filter(|(_, (owner, _))| *owner == peer);
+        for place in theirs
+            .map(|(place, _)| *place)
+            .collect::<alloc::vec::Vec<_>>()
+        {
+            self.sent.remove(&place);
         }
     }
 
@@ -48,28 +90,53 @@ impl Grid {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::{Arrangement, FileEntry, Layout};
+
+    fn piece(index: u32) -> PieceIndex {
+        let film = FileEntry {
+            path: alloc::vec!["film".into()],
+            length: 1 << 30,
+            pad: false,
+            start: 0,
+        };
+        let layout = Layout::new(Arrangement::Contiguous, 1 << 18, alloc::vec![film]).unwrap();
+        layout.piece(index).unwrap()
+    }
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_micros(millis * 1000)
+    }
 
     #[test]
-    fn in_a_crowd_a_piece_goes_to_one_at_a_time() {
+    fn in_a_crowd_a_block_goes_to_one_at_a_time() {
         let mut grid = Grid::default();
         let (first, second) = (PeerKey(1), PeerKey(2));
-        let at = |millis: u64| Instant::from_micros(millis * 1000);
-        assert!(grid.admit(at(0), 7, first, 9));
-        assert!(!grid.admit(at(10), 7, second, 9));
-        assert!(grid.admit(at(20), 7, first, 9));
-        assert!(grid.admit(at(30), 8, second, 9));
-        assert!(grid.admit(at(3500), 7, second, 9));
-        assert!(!grid.admit(at(3600), 7, first, 9));
+        let (this, that) = ((piece(7), 3), (piece(7), 4));
+        assert!(grid.admit(at(0), this, first, 9));
+        assert!(!grid.admit(at(10), this, second, 9));
+        assert!(grid.admit(at(20), this, first, 9));
+        assert!(grid.admit(at(30), that, second, 9));
+        assert!(grid.admit(at(1500), this, second, 9));
+        assert!(!grid.admit(at(1600), this, first, 9));
         grid.forget(second);
-        assert!(grid.admit(at(3700), 7, first, 9));
-        assert!(!grid.admit(at(3800), 7, second, 9));
+        assert!(grid.admit(at(1700), this, first, 9));
+        assert!(!grid.admit(at(1800), this, second, 9));
         grid.let_go(first, 7);
-        assert!(grid.admit(at(3800), 7, second, 9));
+        assert!(grid.admit(at(1800), this, second, 9));
     }
 
     #[test]
     fn a_few_get_what_they_ask_for() {
         let mut grid = Grid::default();
-        assert!((0..3).all(|peer| grid.admit(Instant::START, 7, PeerKey(peer), 3)));
+        assert!((0..3).all(|peer| grid.admit(Instant::START, (piece(7), 0), PeerKey(peer), 3)));
+    }
+
+    #[test]
+    fn what_is_over_is_forgotten() {
+        let mut grid = Grid::default();
+        for round in 0..4000u64 {
+            grid.admit(at(round * 10), (piece(round as u32), 0), PeerKey(1), 9);
+        }
+        assert!(grid.sent.len() <= FEW, "{}", grid.sent.len());
     }
 }

@@ -29,7 +29,7 @@ use crate::torrent::{Parts, Torrent};
 const CLIENT: [u8; 8] = *b"-HW0001-";
 
 /// Offers made ahead, for as many peers to answer.
-const OFFERS: usize = 5;
+const OFFERS: usize = 8;
 
 /// Reports after the last thing that happened, until rates have come to rest.
 const LAST_REPORTS: u8 = 6;

@@ -3,6 +3,7 @@
 //! State only. What a message means for the swarm is decided there.
 
 mod fault;
+mod parts;
 mod pipeline;
 mod rate;
 mod uploads;
@@ -14,6 +15,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 pub use fault::Fault;
+pub use parts::Parts;
 pub use pipeline::{Asked, Pipeline};
 pub use rate::Rate;
 pub use uploads::{MAX_QUEUED, Queued, Uploads};
@@ -21,9 +23,9 @@ pub use uploads::{MAX_QUEUED, Queued, Uploads};
 use crate::bitfield::Bitfield;
 use crate::ids::{PeerId, PeerKey};
 use crate::layout::Block;
-use crate::ordered::{Map, Set};
+use crate::ordered::Set;
 use crate::time::Instant;
-use crate::wire::extended::{ExtendedHandshake, LT_DONTHAVE, UT_METADATA};
+use crate::wire::extended::{ExtendedHandshake, HW_BLOCKS, LT_DONTHAVE, UT_METADATA};
 use crate::wire::{Decoder, Features, HashSpan, Message};
 
 /// Most bytes in one message to a transport: a data channel takes no more everywhere.
@@ -100,6 +102,8 @@ pub struct Peer {
     pub extensions: ExtendedHandshake,
     /// What it has.
     pub has: Has,
+    /// What it said of single blocks.
+    pub parts: Parts,
     /// Whether it answers us not.
     pub chokes_us: bool,
     /// Whether it wants something of us.
@@ -120,8 +124,6 @@ pub struct Peer {
     pub refused: u64,
     /// Blocks it may still send after we took the request back.
     pub excused: u32,
-    /// Pieces of which it refused a block, and until when it is not asked for them.
-    pub deferred: Map<u32, Instant>,
     /// Pieces we let go before it said its extensions.
     pub untold: Vec<u32>,
     /// Whether it lets its requests starve.
@@ -167,6 +169,7 @@ impl Peer {
                 all: false,
                 haves: Vec::new(),
             },
+            parts: Parts::default(),
             chokes_us: true,
             wants: false,
             wanted: false,
@@ -177,7 +180,6 @@ impl Peer {
             sent: Rate::default(),
             refused: 0,
             excused: 0,
-            deferred: Map::new(),
             untold: Vec::new(),
             snubbed: false,
             hash_requests: Set::new(),
@@ -198,6 +200,16 @@ impl Peer {
             Has::Some(bits) => bits.has(piece),
             Has::Unread { .. } => false,
         }
+    }
+
+    /// Whether it has a block, as far as we know: with its piece, or of a piece under way.
+    pub fn has_block(&self, piece: u32, block: u32) -> bool {
+        self.has(piece) || (self.parts.of(piece)).is_some_and(|part| part.has(block))
+    }
+
+    /// Whether it has a piece or blocks of it.
+    pub fn has_any(&self, piece: u32) -> bool {
+        self.has(piece) || self.parts.of(piece).is_some()
     }
 
     /// Whether ours is the first word. Over TCP the caller's is. Over WebRTC it is the called one's:
@@ -244,6 +256,11 @@ impl Peer {
     /// The id it gave `lt_donthave`.
     pub fn lt_donthave(&self) -> Option<u8> {
         self.extensions.id_of(LT_DONTHAVE)
+    }
+
+    /// The id it gave `hw_blocks`.
+    pub fn hw_blocks(&self) -> Option<u8> {
+        self.extensions.id_of(HW_BLOCKS)
     }
 
     /// Whether it is a WebTorrent, whose ways want some care (BEP 20).

@@ -158,7 +158,7 @@ impl Pipeline {
         self.delivered.add(now, u64::from(block.length));
         self.reckon(now, &asked);
         self.last_block = Some(now);
-        self.adapt();
+        self.adapt(now, took);
         Some(asked)
     }
 
@@ -243,12 +243,15 @@ impl Pipeline {
         }
     }
 
-    fn adapt(&mut self) {
+    fn adapt(&mut self, now: Instant, took: Duration) {
         self.round.0 += 1;
         let Some(shortest) = self.shortest else {
             return;
         };
-        if self.probing {
+        let line = shortest * 2 + MARGIN * 2 + time_of(2 * BLOCK, self.best_rate());
+        if took > line {
+            self.step_back(now, shortest);
+        } else if self.probing {
             self.limit = (self.limit + 2).min(MAX_OUTSTANDING);
             let queued = shortest * 2 + MARGIN + time_of(2 * BLOCK, self.best_rate());
             if self.smoothed.is_some_and(|smoothed| smoothed > queued) {
@@ -266,6 +269,15 @@ impl Pipeline {
             // Down by one a block, up at once.
             self.limit = wanted.max(self.limit - 1).min(MAX_OUTSTANDING);
         }
+    }
+
+    /// Others stand in line before us: what comes now counts, not the best there was, or all of us
+    /// would fill the line.
+    fn step_back(&mut self, now: Instant, shortest: Duration) {
+        self.probing = false;
+        let product = self.rate(now) * (shortest * 3 / 2).as_micros() as u64 / 1_000_000;
+        let wanted = product.div_ceil(BLOCK) as u32 + SPARE;
+        self.limit = wanted.max(self.limit - self.limit.div_ceil(4));
     }
 
     /// Takes the rate at which blocks came since this one was asked for.

@@ -6,13 +6,11 @@ use super::provenance::FROM_PEERS;
 use super::torrent::Verdict;
 use super::{Event, Order, Swarm};
 use crate::assembler::Received;
-use crate::bitfield::Bitfield;
 use crate::cache::Cached;
 use crate::ids::PeerKey;
 use crate::layout::{BLOCK_LENGTH, Block, PieceIndex};
 use crate::ordered::{Map, Set};
-use crate::peer::{Fault, Has, Peer};
-use crate::picker::Pick;
+use crate::peer::{Fault, Peer};
 use crate::selector;
 use crate::time::Duration;
 use crate::window::Moved;
@@ -26,133 +24,6 @@ const MAX_UNTOLD: usize = 256;
 const MAX_UNASKED: u32 = 64;
 
 impl Swarm {
-    /// A peer said all that it has.
-    pub(super) fn has_now(&mut self, key: PeerKey, has: Has) {
-        let Some(mut peer) = self.peers.remove(&key) else {
-            return;
-        };
-        self.forget_pieces_of(&peer);
-        peer.has = has;
-        self.company_changed = true;
-        if let Some(torrent) = &mut self.torrent {
-            match &peer.has {
-                Has::All => torrent.availability.add_seed(),
-                Has::Some(bits) => {
-                    for piece in bits.iter() {
-                        torrent.availability.add(piece);
-                        torrent
-                            .picker
-                            .recount(piece, torrent.availability.rarity(piece));
-                    }
-                }
-                Has::Unread { .. } => {}
-            }
-        }
-        self.peers.insert(key, peer);
-    }
-
-    /// A peer has one more piece.
-    pub(super) fn has_one(&mut self, key: PeerKey, piece: u32) -> Result<(), Fault> {
-        let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &mut self.torrent) else {
-            return Ok(());
-        };
-        let pieces = torrent.layout().piece_count();
-        torrent.layout().piece(piece).ok_or(Fault::BadMessage)?;
-        if let Has::Unread { .. } = peer.has {
-            peer.has = Has::Some(Bitfield::none(pieces));
-            self.company_changed = true;
-        }
-        let Has::Some(bits) = &mut peer.has else {
-            return Ok(());
-        };
-        if !bits.set(piece) {
-            return Ok(());
-        }
-        let is_full = bits.is_full();
-        torrent.availability.add(piece);
-        torrent
-            .picker
-            .recount(piece, torrent.availability.rarity(piece));
-        if is_full {
-            self.has_now(key, Has::All);
-        }
-        Ok(())
-    }
-
-    /// A peer let a piece go (BEP 54).
-    pub(super) fn has_no_more(&mut self, key: PeerKey, piece: u32) -> Result<(), Fault> {
-        self.share_pieces_of(key);
-        let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &mut self.torrent) else {
-            return Ok(());
-        };
-        torrent.layout().piece(piece).ok_or(Fault::BadMessage)?;
-        self.grid.let_go(key, piece);
-        let mut bits = match &peer.has {
-            Has::All => Bitfield::all(torrent.layout().piece_count()),
-            Has::Some(bits) if bits.has(piece) && !peer.is_seed() => {
-                torrent.availability.remove(piece);
-                torrent
-                    .picker
-                    .recount(piece, torrent.availability.rarity(piece));
-                if let Has::Some(bits) = &mut peer.has {
-                    bits.clear(piece);
-                }
-                return Ok(());
-            }
-            Has::Some(_) | Has::Unread { .. } => return Ok(()),
-        };
-        bits.clear(piece);
-        self.has_now(key, Has::Some(bits));
-        self.update_interest(key);
-        Ok(())
-    }
-
-    /// What a peer has no longer counts: it left, or says it anew.
-    pub(super) fn forget_pieces_of(&mut self, peer: &Peer) {
-        let Some(torrent) = &mut self.torrent else {
-            return;
-        };
-        match &peer.has {
-            Has::All => torrent.availability.remove_seed(),
-            Has::Some(bits) => {
-                for piece in bits.iter() {
-                    torrent.availability.remove(piece);
-                    torrent
-                        .picker
-                        .recount(piece, torrent.availability.rarity(piece));
-                }
-            }
-            Has::Unread { .. } => {}
-        }
-    }
-
-    /// Tells a peer whether we want something of it: whether it has a piece of the window. That we
-    /// have the piece by now does not matter, or it would be told anew with every piece.
-    pub(super) fn update_interest(&mut self, key: PeerKey) {
-        self.unstick();
-        let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &self.torrent) else {
-            return;
-        };
-        if peer.id.is_none() {
-            return;
-        }
-        let mut pieces = torrent.window.ranges().iter().flat_map(Clone::clone);
-        let wanted = !torrent.broken
-            && match &torrent.keeping {
-                Some(keeping) => keeping.wants_of(peer, &torrent.have),
-                None => !torrent.complete && pieces.any(|piece| peer.has(piece)),
-            };
-        if wanted != peer.wanted {
-            peer.wanted = wanted;
-            peer.say(if wanted {
-                &Message::Interested
-            } else {
-                &Message::NotInterested
-            });
-        }
-        self.dirty.insert(key);
-    }
-
     /// The readers moved: what left the window is given up, what entered it is wanted.
     pub(super) fn window_moved(&mut self, moved: &Moved) {
         let Some(torrent) = &mut self.torrent else {
@@ -161,6 +32,7 @@ impl Swarm {
         if torrent.keeping.is_some() {
             return self.hurry(&moved.entered);
         }
+        let mut given_up = Vec::new();
         for piece in moved.left.iter().flat_map(Clone::clone) {
             torrent.picker.forget(piece);
             let Some(index) = torrent.layout().piece(piece) else {
@@ -169,6 +41,9 @@ impl Swarm {
             torrent.hashes.forget_leaves(index);
             if let Some(partial) = torrent.assembler.remove(piece) {
                 torrent.cache.release(partial.len());
+                if partial.told() > 0 {
+                    given_up.push(piece);
+                }
                 let asked = partial
                     .asked()
                     .map(|(block, asked)| (torrent.block(index, block), asked));
@@ -181,6 +56,9 @@ impl Swarm {
         }
         let entered = torrent.missing_in(&moved.entered);
         self.want(&entered);
+        for piece in given_up {
+            self.say_blocks(piece, &[]);
+        }
         for key in self.peers.keys().copied().collect::<Vec<_>>() {
             self.update_interest(key);
         }
@@ -210,116 +88,8 @@ impl Swarm {
         }
     }
 
-    /// Somebody who lacks pieces is there, or nobody any more: in a crowd equally rare pieces are
-    /// fetched in an order of our own, for what all fetch in one order nobody can give the others;
-    /// alone among seeds nothing is gained by that.
-    pub(super) fn look_around(&mut self) {
-        if !core::mem::take(&mut self.company_changed) {
-            return;
-        }
-        let lacks = |peer: &Peer| !peer.is_seed() && !matches!(peer.has, Has::Unread { .. });
-        let crowded = (self.peers.values()).any(|peer| peer.id.is_some() && lacks(peer));
-        if crowded != self.crowded {
-            self.crowded = crowded;
-            let Some(torrent) = &self.torrent else { return };
-            let fresh: Vec<PieceIndex> = torrent
-                .picker
-                .fresh()
-                .filter_map(|piece| torrent.layout().piece(piece))
-                .collect();
-            self.want(&fresh);
-        }
-    }
-
-    /// Asks a peer for blocks until its pipeline is full.
-    pub(super) fn request_blocks(&mut self, key: PeerKey) {
-        let may_ask = |peer: &&Peer| !peer.chokes_us && peer.wanted && peer.pipeline.is_hungry();
-        if self.peers.get(&key).filter(may_ask).is_none() {
-            return;
-        }
-        let best = self.best_expected();
-        let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &mut self.torrent) else {
-            return;
-        };
-        if torrent.broken {
-            return;
-        }
-        let is_fit = best
-            .is_none_or(|best| selector::may_take_urgent(peer.pipeline.expected(self.now), best));
-        let mut evicted = Vec::new();
-        peer.deferred.retain(|_, until| *until > self.now);
-        while peer.pipeline.room() > 0 {
-            let urgent = torrent.window.urgent().filter(|_| is_fit);
-            let may = |piece: u32| {
-                let only = torrent
-                    .assembler
-                    .piece(piece)
-                    .and_then(|partial| partial.only);
-                peer.has(piece)
-                    && !peer.deferred.contains_key(&piece)
-                    && only.is_none_or(|only| only == key)
-            };
-            let piece = match torrent.picker.next(urgent, may) {
-                None => break,
-                Some(Pick::Begun(piece)) => piece,
-                Some(Pick::Fresh(piece)) => {
-                    let Some(index) = torrent.layout().piece(piece) else {
-                        break;
-                    };
-                    let (begun, gone) = torrent.begin(index);
-                    evicted.extend(gone);
-                    if !begun {
-                        break;
-                    }
-                    if let Some(span) = super::hashes::leaves_span(torrent, index) {
-                        torrent.hashes.want_leaves(index, span);
-                        // Ahead of the blocks, so that the first of them can be proven when it comes.
-                        if peer.v2 && peer.hash_requests.len() < super::proofs::MAX_OUT {
-                            // It may have been asked already, before the reader left and came back.
-                            if peer.hash_requests.insert(span) {
-                                peer.say(&Message::HashRequest(span));
-                            }
-                            torrent.hashes.ask(self.now, span, key);
-                        }
-                    }
-                    piece
-                }
-            };
-            let free = torrent
-                .assembler
-                .piece_mut(piece)
-                .and_then(|partial| partial.next_free());
-            let (Some(free), Some(index)) = (free, torrent.layout().piece(piece)) else {
-                torrent.picker.forget(piece);
-                continue;
-            };
-            let block = torrent.block(index, free);
-            if let Some(partial) = torrent.assembler.piece_mut(piece) {
-                partial.ask(free, key);
-                if partial.next_free().is_none() {
-                    torrent.picker.forget(piece);
-                }
-            }
-            if !peer.pipeline.reclaim(block) {
-                peer.pipeline.ask(self.now, block);
-                peer.say(&request(block));
-                self.is_asking = true;
-            }
-        }
-        self.retract(&evicted);
-    }
-
-    /// What the fastest peer needs for a block.
-    pub(super) fn best_expected(&self) -> Option<Duration> {
-        let useful = self
-            .peers
-            .values()
-            .filter(|peer| !peer.chokes_us && peer.wanted && !peer.snubbed);
-        useful.map(|peer| peer.pipeline.expected(self.now)).min()
-    }
-
     /// Tells peers that these pieces are gone (BEP 54).
-    fn retract(&mut self, evicted: &[u32]) {
+    pub(super) fn retract(&mut self, evicted: &[u32]) {
         for piece in evicted {
             self.say_gone(*piece);
             self.tell(Event::PieceEvicted { piece: *piece });
@@ -561,7 +331,8 @@ impl Swarm {
                 // Perhaps it let the piece go, perhaps it is busy; asking at once again would go
                 // on for ever.
                 if !chokes && let Some(peer) = self.peers.get_mut(&key) {
-                    peer.deferred.insert(piece, self.now + ASK_AGAIN);
+                    let until = self.now + ASK_AGAIN;
+                    peer.parts.refuse(piece, begin / BLOCK_LENGTH, until);
                 }
             }
             None => peer.excused = peer.excused.saturating_sub(1),
@@ -619,7 +390,7 @@ impl Swarm {
         };
         self.freed = true;
         partial.unask(block.begin / BLOCK_LENGTH, key);
-        if partial.next_free().is_some() {
+        if !partial.is_taken() {
             torrent.picker.begin(block.piece.get());
         }
     }
@@ -643,13 +414,5 @@ fn take_back(peers: &mut Map<PeerKey, Peer>, dirty: &mut Set<PeerKey>, key: Peer
         });
         peer.excused = (peer.excused + 1).min(MAX_UNASKED + crate::peer::MAX_QUEUED as u32 * 2);
         dirty.insert(key);
-    }
-}
-
-pub(super) fn request(block: Block) -> Message<'static> {
-    Message::Request {
-        piece: block.piece.get(),
-        begin: block.begin,
-        length: block.length,
     }
 }

@@ -286,10 +286,12 @@ pub(super) fn reply(
             };
             let known = extra
                 .get(&piece.get())
-                .or_else(|| torrent.cache.piece(piece.get()).map(|piece| &piece.leaves));
+                .map(Vec::as_slice)
+                .or_else(|| Some(&*torrent.cache.piece(piece.get())?.leaves))
+                .or_else(|| Some(torrent.assembler.piece(piece.get())?.leaves()));
             match known {
                 Some(known) if !known.is_empty() => {
-                    match Tree::new(known.clone(), 0, piece_layer) {
+                    match Tree::new(known.to_vec(), 0, piece_layer) {
                         Some(tree) => leaves.insert(index, tree),
                         None => return Reply::Reject,
                     }

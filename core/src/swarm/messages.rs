@@ -8,7 +8,8 @@ use crate::bitfield::Bitfield;
 use crate::ids::{InfoHashes, PeerId, PeerKey, SwarmHash};
 use crate::peer::{Fault, Has, MAX_QUEUED, Peer};
 use crate::wire::extended::{
-    DontHave, ExtendedHandshake, HANDSHAKE_ID, LT_DONTHAVE, MetadataMessage, UT_METADATA,
+    Blocks, DontHave, ExtendedHandshake, HANDSHAKE_ID, HW_BLOCKS, LT_DONTHAVE, MetadataMessage,
+    UT_METADATA,
 };
 use crate::wire::introduction::HW_INTRODUCE;
 use crate::wire::{Error, Features, Frame, Handshake, Message};
@@ -21,6 +22,8 @@ const OUR_LT_DONTHAVE: u8 = 2;
 const OUR_HW_LATER: u8 = 3;
 /// The id we give `hw_introduce`.
 const OUR_HW_INTRODUCE: u8 = 4;
+/// The id we give `hw_blocks`.
+const OUR_HW_BLOCKS: u8 = 5;
 /// Our own extension (BEP 10), without a message: who names it takes a refusal while unchoked as
 /// "ask others, or me again in a moment". Others take it as they like, so they are never told so.
 pub(super) const HW_LATER: &str = "hw_later";
@@ -167,6 +170,7 @@ impl Swarm {
                 (UT_METADATA, OUR_UT_METADATA),
                 (LT_DONTHAVE, OUR_LT_DONTHAVE),
                 (HW_LATER, OUR_HW_LATER),
+                (HW_BLOCKS, OUR_HW_BLOCKS),
             ];
             let ours = ExtendedHandshake {
                 m: extensions
@@ -308,6 +312,7 @@ impl Swarm {
             OUR_HW_INTRODUCE => self.introduction(key, payload),
             OUR_UT_METADATA => self.metadata_message(key, &MetadataMessage::parse(payload)?),
             OUR_LT_DONTHAVE => self.has_no_more(key, DontHave::parse(payload)?.0),
+            OUR_HW_BLOCKS => self.has_blocks(key, Blocks::parse(payload)?),
             _ => Ok(()),
         }
     }

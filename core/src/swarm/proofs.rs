@@ -196,7 +196,7 @@ impl Swarm {
 fn choose(peers: &Map<PeerKey, Peer>, span: &HashSpan, wanted: &Wanted) -> Option<PeerKey> {
     let able = |peer: &&Peer| {
         let has = match wanted.purpose {
-            Purpose::Leaves(piece) => peer.has(piece.get()),
+            Purpose::Leaves(piece) => peer.has_any(piece.get()),
             Purpose::Layer(_) => true,
         };
         let asked = &peer.hash_requests;

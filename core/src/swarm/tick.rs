@@ -3,9 +3,9 @@
 use alloc::vec::Vec;
 
 use super::Swarm;
-use super::download::request;
+use super::requests::request;
 use crate::ids::PeerKey;
-use crate::layout::Block;
+use crate::layout::{BLOCK_LENGTH, Block};
 use crate::peer::{Fault, Peer};
 use crate::selector;
 use crate::time::{Duration, Instant};
@@ -58,11 +58,12 @@ impl Swarm {
         self.give_overdue_offers_up();
         self.break_silence();
         self.ask_for_metadata();
+        self.offer_blocks();
         let talkers = self.peers.values_mut();
         self.dirty
             .extend(talkers.filter_map(|peer| peer.say_mentions().then_some(peer.key)));
         // Whoever was put off may be asked again.
-        let put_off = self.peers.values().filter(|peer| !peer.deferred.is_empty());
+        let put_off = self.peers.values().filter(|peer| peer.parts.has_refused());
         self.dirty.extend(put_off.map(|peer| peer.key));
     }
 
@@ -128,7 +129,7 @@ impl Swarm {
         let able = self.peers.values().filter(|peer| {
             !peer.chokes_us
                 && !peer.snubbed
-                && peer.has(block.piece.get())
+                && peer.has_block(block.piece.get(), block.begin / BLOCK_LENGTH)
                 && !peer.pipeline.has(block)
         });
         let Some(key) = selector::fastest(able.map(|peer| (peer.key, peer.pipeline.expected(now))))
@@ -138,7 +139,7 @@ impl Swarm {
         let Some(peer) = self.peers.get_mut(&key) else {
             return;
         };
-        partial.ask(block.begin / crate::layout::BLOCK_LENGTH, key);
+        partial.ask(block.begin / BLOCK_LENGTH, key);
         peer.pipeline.ask(now, block);
         peer.say(&request(block));
         self.dirty.insert(key);

@@ -260,6 +260,25 @@ impl Torrent {
         &bytes[..bytes.len().min((end - at) as usize)]
     }
 
+    /// Whether a block may be promised to others: its piece is here, or it is proven by itself.
+    pub fn gives(&self, block: &Block) -> bool {
+        self.have.has(block.piece.get()) || (!self.complete && self.in_memory(block).is_some())
+    }
+
+    /// The bytes of a block that lie in memory, without padding, if all of them are there and right.
+    pub fn in_memory(&self, block: &Block) -> Option<&[u8]> {
+        let piece = block.piece.get();
+        let (begin, length) = (block.begin as usize, block.length as usize);
+        if let Some(cached) = self.cache.piece(piece) {
+            let begin = begin.min(cached.data.len());
+            return Some(&cached.data[begin..cached.data.len().min(begin + length)]);
+        }
+        let partial = self.assembler.piece(piece)?;
+        let end = (begin + length).min(partial.len() as usize);
+        let proven = partial.proven_from(block.begin);
+        (begin < end && proven.len() >= end - begin).then(|| &proven[..end - begin])
+    }
+
     /// Pieces among these that are to be fetched.
     pub fn missing_in(&self, ranges: &[Range<u32>]) -> Vec<PieceIndex> {
         let pieces = ranges.iter().flat_map(Clone::clone);

@@ -8,7 +8,7 @@ use super::messages::HW_LATER;
 use super::{Event, Output, Swarm};
 use crate::choker::Candidate;
 use crate::ids::PeerKey;
-use crate::layout::{Block, PieceIndex};
+use crate::layout::{BLOCK_LENGTH, Block, PieceIndex};
 use crate::peer::{Fault, Queued};
 use crate::time::Duration;
 use crate::wire::{Message, encode_piece_header};
@@ -47,8 +47,12 @@ impl Swarm {
             return Err(Fault::BadMessage);
         }
         let understands = peer.extensions.id_of(HW_LATER).is_some();
-        let later = deals && understands && !self.grid.admit(self.now, piece, key, crowd);
-        let refused = if later || peer.unchoked.is_none() || !torrent.have.has(piece) {
+        let later = deals
+            && understands
+            && !self
+                .grid
+                .admit(self.now, (block.piece, begin / BLOCK_LENGTH), key, crowd);
+        let refused = if later || peer.unchoked.is_none() || !torrent.gives(&block) {
             true
         } else {
             match peer.uploads.push(block) {
@@ -100,26 +104,18 @@ impl Swarm {
                     begin,
                     length,
                 } = block;
-                let cached = torrent
-                    .cache
-                    .piece(piece.get())
-                    .map(|cached| &cached.data[..]);
                 let data: &[u8] = if torrent.complete {
                     &loaded
                 } else {
-                    cached.unwrap_or_default()
-                };
-                if !torrent.complete && data.is_empty() {
-                    peer.refuse(block);
-                    continue;
-                }
-                let skip = if torrent.complete {
-                    0
-                } else {
-                    (begin as usize).min(data.len())
+                    match torrent.in_memory(&block) {
+                        Some(data) => data,
+                        None => {
+                            peer.refuse(block);
+                            continue;
+                        }
+                    }
                 };
                 peer.say_with(|out| {
-                    let data = &data[skip..data.len().min(skip + length as usize)];
                     out.reserve(data.len() + 13);
                     encode_piece_header(out, piece.get(), begin, length as usize);
                     out.extend_from_slice(data);

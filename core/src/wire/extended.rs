@@ -18,6 +18,9 @@ pub const UT_METADATA: &str = "ut_metadata";
 /// BEP 54's name in an extended handshake.
 pub const LT_DONTHAVE: &str = "lt_donthave";
 
+/// The name in an extended handshake of our own word for the blocks of a piece under way: [`Blocks`].
+pub const HW_BLOCKS: &str = "hw_blocks";
+
 /// Bytes of metadata in one message (BEP 9); the last has what remains.
 pub const METADATA_BLOCK: usize = 1 << 14;
 
@@ -210,6 +213,37 @@ impl DontHave {
     /// The payload of an extended message.
     pub const fn to_payload(self) -> [u8; 4] {
         self.0.to_be_bytes()
+    }
+}
+
+/// `hw_blocks`: the blocks of a piece under way that its sender has proven and gives, as a bitfield,
+/// most significant bit first; none of them if it gave the piece up. A `have` of the piece replaces it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Blocks<'a> {
+    /// The piece.
+    pub piece: u32,
+    /// One bit a block of 16 KiB.
+    pub bits: &'a [u8],
+}
+
+impl<'a> Blocks<'a> {
+    /// Read an extended message's payload.
+    ///
+    /// # Errors
+    /// [`Error::MalformedExtension`] if it is shorter than a piece's number.
+    pub fn parse(payload: &'a [u8]) -> Result<Self, Error> {
+        match payload.split_first_chunk() {
+            Some((piece, bits)) => Ok(Self {
+                piece: u32::from_be_bytes(*piece),
+                bits,
+            }),
+            None => Err(Error::MalformedExtension),
+        }
+    }
+
+    /// The payload of an extended message.
+    pub fn to_payload(self) -> Vec<u8> {
+        [&self.piece.to_be_bytes(), self.bits].concat()
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{Film, Link, Report, Sim};
 /// Bytes a second of a viewer's uplink.
 pub const UP: u64 = 1_250_000;
 /// Offers in a page's announce.
-pub const OFFERS: usize = 5;
+pub const OFFERS: usize = 8;
 /// A viewer at home: 10 Mbit/s out, four times as much in, 20 ms from another, give or take.
 pub const VIEWER: Link = Link {
     up: UP,

@@ -1,0 +1,78 @@
+//! Giving and getting blocks of pieces that are not whole yet.
+//!
+//! Where a block is proven by itself (BEP 52's leaves) it need not wait for the rest of its piece
+//! before it is passed on: a crowd that shares a piece shares it block by block, and what a piece
+//! needs from one to the next is the time of a block, not of a piece.
+
+use alloc::vec::Vec;
+
+use super::Swarm;
+use crate::bitfield::Bitfield;
+use crate::ids::PeerKey;
+use crate::layout::BLOCK_LENGTH;
+use crate::peer::{Fault, Peer};
+use crate::wire::Message;
+use crate::wire::extended::Blocks;
+
+impl Swarm {
+    /// A peer offers blocks of a piece that it has not.
+    pub(super) fn has_blocks(&mut self, key: PeerKey, said: Blocks<'_>) -> Result<(), Fault> {
+        let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &self.torrent) else {
+            return Ok(());
+        };
+        let index = torrent
+            .layout()
+            .piece(said.piece)
+            .ok_or(Fault::BadMessage)?;
+        let count = torrent.real_length(index).div_ceil(BLOCK_LENGTH);
+        if said.bits.is_empty() {
+            peer.parts.withdraw(said.piece);
+            return Ok(());
+        }
+        let blocks = Bitfield::from_bytes(said.bits, count).ok_or(Fault::BadMessage)?;
+        if peer.has(said.piece) {
+            return Ok(());
+        }
+        peer.parts.offer(said.piece, blocks);
+        if peer.wanted {
+            self.dirty.insert(key);
+        } else {
+            self.update_interest(key);
+        }
+        Ok(())
+    }
+
+    /// Tells others of the blocks that were proven since the last time.
+    pub(super) fn offer_blocks(&mut self) {
+        let Some(torrent) = self.torrent.as_mut().filter(|torrent| !torrent.complete) else {
+            return;
+        };
+        let pieces: Vec<u32> = torrent.assembler.indices().collect();
+        for piece in pieces {
+            let Some(torrent) = &mut self.torrent else {
+                return;
+            };
+            let partial = torrent.assembler.piece_mut(piece);
+            let Some(partial) = partial else { continue };
+            if !partial.has_news() {
+                continue;
+            }
+            let bits = partial.proven().as_bytes().to_vec();
+            self.say_blocks(piece, &bits);
+        }
+    }
+
+    /// Tells all who understand it and have not the piece which blocks of it there are.
+    pub(super) fn say_blocks(&mut self, piece: u32, bits: &[u8]) {
+        let payload = Blocks { piece, bits }.to_payload();
+        let lacks = |peer: &&mut Peer| !peer.has(piece);
+        for peer in self.peers.values_mut().filter(lacks) {
+            if let Some(id) = peer.hw_blocks() {
+                peer.mention(&Message::Extended {
+                    id,
+                    payload: &payload,
+                });
+            }
+        }
+    }
+}
