@@ -321,10 +321,14 @@ fn hundreds_of_idle_torrents_cost_little() {
         assert!(seconds < 5.0, "{library} was ready after {seconds:.1} s");
         // All are announced, which is what they cost most for.
         until_it_has(&seeder, &format!("headwater_tracker_swarms {torrents}\n"));
-        seeder.number("status", "VmRSS:") * 1024
+        (seeder.number("status", "VmRSS:") * 1024, seeder)
     };
-    let (one, many) = (idle("one/", 1), idle("library/", TORRENTS));
+    let ((one, _), (many, seeder)) = (idle("one/", 1), idle("library/", TORRENTS));
     let each = many.saturating_sub(one) / (TORRENTS - 1);
     // 46 KiB where 500 are measured (`cargo xtask bench idle`); few spread what all share less.
     assert!(each < 80 << 10, "{} KiB each", each >> 10);
+    // And whoever comes for the last of them finds a place.
+    let last = format!("http://{}/torrents/199.mp4.torrent", seeder.site());
+    let output = headwater(&folder, &["get", "-o", "-", "--quiet", "--no-tcp", &last]);
+    assert!(output.stdout == bytes(20_199), "{}", stderr(&output));
 }

@@ -21,6 +21,10 @@ const MAX_PEERS: usize = 200;
 /// connected sooner.
 const OFFERS: usize = 2;
 
+/// Torrents that bring any, the first so many: an offer is half a connection, and hundreds of them
+/// would leave those who come no place.
+const OFFERING: TorrentNumber = 32;
+
 /// How they are driven.
 pub(super) struct Driving<'a> {
     pub(super) at: &'a At,
@@ -42,7 +46,7 @@ impl Driving<'_> {
                 .into_iter()
                 .map(|url| self.reached(url))
                 .collect(),
-            offers_wanted: OFFERS,
+            offers_wanted: if number < OFFERING { OFFERS } else { 0 },
             key_space: key_space(number),
             seed: luck.next_u64(),
             max_connections: MAX_PEERS,
