@@ -3,10 +3,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use headwater_core::ids::{InfoHashes, PeerId, PeerKey};
-use headwater_core::metainfo::{self, Limits, Magnet, Metainfo};
+use headwater_core::ids::{PeerId, PeerKey};
 use headwater_core::ordered::Map;
-use headwater_core::swarm::{self, Source, Swarm};
+use headwater_core::swarm::{self, Swarm};
 use headwater_core::time::{Duration, Instant};
 use headwater_core::tracker::client::ClientConfig;
 use wasm_bindgen::closure::Closure;
@@ -20,6 +19,7 @@ use crate::hashing::{self, Hashed, Hashing};
 use crate::host::{Happened, Host, PeerDid};
 use crate::link::Scratch;
 use crate::protocol::{Add, AddSource, Config, FromPage, Page, Refusal, Share, ToPage};
+use crate::source::{is_web_tracker, source};
 use crate::storage::Storage;
 use crate::streams::Wish;
 use crate::timer::Timer;
@@ -448,88 +448,5 @@ impl Slot {
             next_report: now,
             reports: LAST_REPORTS,
         }
-    }
-}
-
-/// What the core makes of a source: itself, its names, and the trackers that it names.
-fn source(
-    source: AddSource,
-) -> Result<(Source, InfoHashes, Vec<String>, Option<Storage>), Refusal> {
-    match source {
-        AddSource::Seeded(metainfo, storage) => {
-            let (hashes, trackers) = (metainfo.info_hashes(), metainfo.trackers().to_vec());
-            Ok((Source::Complete(metainfo), hashes, trackers, Some(storage)))
-        }
-        AddSource::Magnet(uri) => {
-            let magnet = Magnet::parse(&uri)
-                .map_err(|error| Refusal::new("badMagnet", sentence(&error.to_string())))?;
-            let (hashes, trackers) = (magnet.hashes, magnet.trackers.clone());
-            Ok((Source::Magnet(Box::new(magnet)), hashes, trackers, None))
-        }
-        AddSource::Metainfo(bytes) => {
-            let metainfo = Metainfo::parse(&bytes, &Limits::BROWSER).map_err(|error| {
-                let code = match error {
-                    metainfo::Error::TooLong { .. } | metainfo::Error::TooMany { .. } => "tooLarge",
-                    metainfo::Error::PieceLength { length, .. }
-                        if length > Limits::BROWSER.piece_length.into() =>
-                    {
-                        "tooLarge"
-                    }
-                    _ => "badTorrent",
-                };
-                Refusal::new(code, sentence(&error.to_string()))
-            })?;
-            let (hashes, trackers) = (metainfo.info_hashes(), metainfo.trackers().to_vec());
-            Ok((Source::Metainfo(Box::new(metainfo)), hashes, trackers, None))
-        }
-        AddSource::Files(_) | AddSource::Url(..) => Err(Refusal::new(
-            "badTorrent",
-            "The torrent has not been fetched.",
-        )),
-    }
-}
-
-/// Whether a browser can reach it: trackers of the other kinds are for other clients.
-fn is_web_tracker(url: &str) -> bool {
-    ["ws://", "wss://"].iter().any(|scheme| {
-        url.get(..scheme.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-    })
-}
-
-/// A reason as a sentence.
-fn sentence(reason: &str) -> String {
-    let mut letters = reason.chars();
-    letters.next().map_or_else(String::new, |first| {
-        format!("{}{}.", first.to_ascii_uppercase(), letters.as_str())
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_web_sockets_lead_to_a_tracker() {
-        assert!(is_web_tracker("wss://tracker.example/"));
-        assert!(is_web_tracker("WS://127.0.0.1:8000/announce"));
-        for url in [
-            "udp://tracker.example:80",
-            "https://tracker.example/announce",
-            "ws:/x",
-            "",
-            "wé://",
-        ] {
-            assert!(!is_web_tracker(url), "{url}");
-        }
-    }
-
-    #[test]
-    fn a_reason_becomes_a_sentence() {
-        assert_eq!(
-            sentence("the torrent has no \"info\""),
-            "The torrent has no \"info\"."
-        );
-        assert_eq!(sentence(""), "");
     }
 }

@@ -19,6 +19,7 @@ mod mime;
 mod protocol;
 mod range;
 mod reports;
+mod source;
 mod storage;
 mod streams;
 mod timer;
