@@ -325,7 +325,7 @@ fn hundreds_of_idle_torrents_cost_little() {
     };
     let ((one, _), (many, seeder)) = (idle("one/", 1), idle("library/", TORRENTS));
     let each = many.saturating_sub(one) / (TORRENTS - 1);
-    // 46 KiB where 500 are measured (`cargo xtask bench idle`); few spread what all share less.
+    // 27 KiB where 500 are measured (`cargo xtask bench idle`); few spread what all share less.
     assert!(each < 80 << 10, "{} KiB each", each >> 10);
     // And whoever comes for the last of them finds a place.
     let last = format!("http://{}/torrents/199.mp4.torrent", seeder.site());
