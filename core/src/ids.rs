@@ -146,3 +146,11 @@ pub struct PeerKey(pub u64);
 /// One reader of a torrent's bytes (a Range request, a pipe), as its driver numbers them. Never used twice.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ReaderId(pub u64);
+
+/// One origin of a torrent (a web server that has its files), as its driver numbers them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct OriginId(pub u32);
+
+/// One request to an origin. Never used twice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Ticket(pub u64);

@@ -168,6 +168,11 @@ pub struct SeedArgs {
     #[arg(long = "tracker", value_name = "URL")]
     pub trackers: Vec<String>,
 
+    /// Name this site in the torrents as a web seed (BEP 19): who has it may then fetch over HTTP what
+    /// peers would bring too late
+    #[arg(long)]
+    pub web_seed: bool,
+
     /// Do not run the embedded tracker
     #[arg(long)]
     pub no_tracker: bool,

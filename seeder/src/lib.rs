@@ -18,6 +18,7 @@ pub mod keep;
 pub mod library;
 pub mod making;
 pub mod notify;
+pub mod origin;
 pub mod private;
 pub mod report;
 pub mod signals;

@@ -413,6 +413,9 @@ impl Torrent {
     fn do_swarm(&mut self, now: Instant, output: swarm::Output) {
         use swarm::Output;
         match output {
+            Output::CancelFetch(_) | Output::Fetch { .. } => {
+                debug_assert!(false, "no origin is named here");
+            }
             Output::Close(peer, _) => {
                 self.links.remove(&peer);
                 self.dialled.remove(&peer);

@@ -11,6 +11,7 @@ mod info;
 mod limits;
 pub mod magnet;
 mod paths;
+mod web_seed;
 
 use alloc::string::String;
 use alloc::vec::Vec;

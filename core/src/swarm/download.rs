@@ -1,11 +1,13 @@
 //! Getting: who has what, whom we want something of, which block is asked of whom, and what comes.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::provenance::FROM_PEERS;
+use super::origins::origin_of;
+use super::provenance::{FROM_ORIGINS, FROM_PEERS};
 use super::torrent::Verdict;
 use super::{Event, Order, Swarm};
-use crate::assembler::Received;
+use crate::assembler::{Partial, Received};
 use crate::cache::Cached;
 use crate::ids::PeerKey;
 use crate::layout::{BLOCK_LENGTH, Block, PieceIndex};
@@ -26,6 +28,7 @@ const MAX_UNASKED: u32 = 64;
 impl Swarm {
     /// The readers moved: what left the window is given up, what entered it is wanted.
     pub(super) fn window_moved(&mut self, moved: &Moved) {
+        self.origins.look = true;
         let Some(torrent) = &mut self.torrent else {
             return;
         };
@@ -121,7 +124,7 @@ impl Swarm {
         begin: u32,
         data: &[u8],
     ) -> Result<(), Fault> {
-        let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &mut self.torrent) else {
+        let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &self.torrent) else {
             return Err(Fault::BadMessage);
         };
         let index = torrent.layout().piece(piece).ok_or(Fault::BadMessage)?;
@@ -137,7 +140,21 @@ impl Swarm {
             return Ok(());
         }
         peer.snubbed = false;
-        let number = begin / BLOCK_LENGTH;
+        self.keep_block(key, block, data)
+    }
+
+    /// A block that was asked for came, of a peer or of an origin.
+    pub(super) fn keep_block(
+        &mut self,
+        key: PeerKey,
+        block: Block,
+        data: &[u8],
+    ) -> Result<(), Fault> {
+        let Some(torrent) = &mut self.torrent else {
+            return Ok(());
+        };
+        let (index, piece) = (block.piece, block.piece.get());
+        let number = block.begin / BLOCK_LENGTH;
         let asked = torrent.assembler.piece(piece).and_then(|partial| {
             partial
                 .asked()
@@ -205,9 +222,9 @@ impl Swarm {
                 }
                 let liars = torrent.suspects.liars(piece.get(), partial.data());
                 partial.prove_all();
+                torrent.provenance.record(piece.get(), sources_of(&partial));
                 let (data, known) = partial.into_parts();
                 let leaves = leaves.unwrap_or(known);
-                torrent.provenance.record(piece.get(), FROM_PEERS);
                 let data = data.into();
                 torrent.cache.insert(piece.get(), Cached { data, leaves });
                 if torrent.keeping.is_some() {
@@ -243,7 +260,7 @@ impl Swarm {
 
     /// A whole piece is wrong: whoever sent it alone is a liar; of several, the one that fetches it
     /// alone next will show who was.
-    fn refuse_piece(&mut self, piece: PieceIndex, mut partial: crate::assembler::Partial) {
+    fn refuse_piece(&mut self, piece: PieceIndex, mut partial: Partial) {
         let Some(torrent) = &mut self.torrent else {
             return;
         };
@@ -252,6 +269,13 @@ impl Swarm {
         senders.sort_unstable();
         senders.dedup();
         torrent.suspects.remember(piece.get(), &partial);
+        if let [Some(origin)] = senders
+            .iter()
+            .map(|key| origin_of(*key))
+            .collect::<Vec<_>>()[..]
+        {
+            self.origins.refused(origin, partial.len());
+        }
         partial.restart();
         // One who delivers: of those who sent nothing of it, or else of the senders.
         let now = self.now;
@@ -267,10 +291,7 @@ impl Swarm {
         partial.only = fastest(false).or_else(of_senders);
         torrent.assembler.restore(piece.get(), partial);
         torrent.picker.begin(piece.get());
-        let names = senders
-            .iter()
-            .filter_map(|key| Some(self.peers.get(key)?.name.clone()))
-            .collect();
+        let names = senders.iter().map(|key| self.name_of(*key)).collect();
         self.tell(Event::PieceRefused {
             piece: piece.get(),
             peers: names,
@@ -291,17 +312,30 @@ impl Swarm {
             partial.unask(number, key);
             torrent.picker.begin(block.piece.get());
         }
-        let name = self.peers.get_mut(&key).map(|peer| {
+        if let Some(peer) = self.peers.get_mut(&key) {
             peer.refused += u64::from(block.length);
-            peer.name.clone()
-        });
-        let name = name.unwrap_or_default();
+        }
+        if let Some(origin) = origin_of(key) {
+            self.origins.refused(origin, block.length.into());
+        }
+        let name = self.name_of(key);
         self.tell(Event::BlockRefused {
             piece: block.piece.get(),
             block: number,
             peer: key.0,
             name,
         });
+    }
+
+    /// How the driver calls a peer, or where an origin is.
+    fn name_of(&self, key: PeerKey) -> String {
+        match origin_of(key) {
+            Some(origin) => self.origins.name(origin),
+            None => self
+                .peers
+                .get(&key)
+                .map_or_else(String::new, |peer| peer.name.clone()),
+        }
     }
 
     /// A peer will not send a block (BEP 6).
@@ -394,6 +428,16 @@ impl Swarm {
             torrent.picker.begin(block.piece.get());
         }
     }
+}
+
+/// Who sent a piece, as bits.
+fn sources_of(partial: &Partial) -> u8 {
+    let source = |key| match origin_of(key) {
+        Some(_) => FROM_ORIGINS,
+        None => FROM_PEERS,
+    };
+    let senders = partial.senders().flatten();
+    senders.map(source).fold(0, |all, one| all | one)
 }
 
 /// Takes a request back from a peer.

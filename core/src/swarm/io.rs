@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::bitfield::Bitfield;
 use crate::hash::Sha256Digest;
-use crate::ids::{PeerKey, ReaderId};
+use crate::ids::{OriginId, PeerKey, ReaderId, Ticket};
 use crate::layout::{Block, FileIndex, PieceIndex};
 use crate::peer::{Fault, Transport};
 use crate::pex::{News, Wish};
@@ -21,6 +21,12 @@ pub enum Input<'a> {
     Awaited(PeerKey),
     /// A connection is gone.
     Closed(PeerKey),
+    /// The body of an answer to [`Output::Fetch`] came to its end.
+    FetchEnded(Ticket),
+    /// An origin did not answer [`Output::Fetch`] as it should: why, in words.
+    FetchFailed(Ticket, String),
+    /// Bytes came from an origin: the next of those that [`Output::Fetch`] asked for, cut anywhere.
+    Fetched(Ticket, &'a [u8]),
     /// Storage keeps the torrent, which must be known, from now on: what it lacks is fetched without
     /// being read, and handed to it by [`Output::Store`].
     Kept {
@@ -45,6 +51,13 @@ pub enum Input<'a> {
         dialled: bool,
         /// How the driver calls the peer, for events.
         name: String,
+    },
+    /// A web server has the torrent's files, as far as we were told (BEP 19).
+    OriginAdded {
+        /// How it is numbered from now on.
+        origin: OriginId,
+        /// Its address, as a torrent's `url-list` has it.
+        url: String,
     },
     /// A reader wants up to this many bytes; answered by one [`Output::Data`], or by [`Output::Ended`].
     Pulled(ReaderId, usize),
@@ -76,6 +89,8 @@ pub enum Input<'a> {
 /// What to do.
 #[derive(Debug)]
 pub enum Output {
+    /// Nobody needs this [`Output::Fetch`] any more.
+    CancelFetch(Ticket),
     /// Close a connection; if it is a fault, the peer's.
     Close(PeerKey, Option<Fault>),
     /// The next bytes for a reader.
@@ -93,6 +108,19 @@ pub enum Output {
     Event(Event),
     /// Something that neighbours have for the tracker client.
     Introduction(News),
+    /// Get these bytes of a file from an origin.
+    Fetch {
+        /// What the answer is called.
+        ticket: Ticket,
+        /// The origin.
+        origin: OriginId,
+        /// The file's address there.
+        url: String,
+        /// Bytes of the file, at least one.
+        range: Range<u64>,
+        /// Bytes of the whole file; an answer that says otherwise is of another file.
+        length: u64,
+    },
     /// Read a block from storage; padding is zeros.
     Load(Block),
     /// The SHA-256 of each block of a piece, padding left out.
@@ -131,6 +159,17 @@ pub enum Event {
     Kept,
     /// The torrent is known now.
     Metadata,
+    /// An origin failed, and is left alone for a while.
+    OriginFailed {
+        /// Its number.
+        origin: u32,
+        /// Its address.
+        url: String,
+        /// Why, in words.
+        reason: String,
+        /// Until it is asked again, in milliseconds; never if there is none.
+        rests_ms: Option<u64>,
+    },
     /// A connection closed.
     PeerClosed {
         /// Its number.

@@ -57,11 +57,28 @@ impl Keeping {
 }
 
 impl Torrent {
-    /// Gives back the memory of a piece that is begun, is kept, and that nobody here has any more;
-    /// whether there was one.
+    /// Whether a piece is to be fetched sooner or later, if it is not here.
+    pub fn wants(&self, piece: u32) -> bool {
+        let is_kept = |keeping: &Keeping| keeping.wanted.has(piece);
+        self.window.contains(piece) || self.keeping.as_ref().is_some_and(is_kept)
+    }
+
+    /// A piece is under way, and set aside no more.
+    pub fn not_aside(&mut self, piece: u32) {
+        if let Some(keeping) = &mut self.keeping {
+            keeping.aside.clear(piece);
+        }
+    }
+
+    /// Gives back the memory of a piece that is begun, is kept, and that nobody here has any more
+    /// or was asked for; whether there was one.
     pub fn give_up_one(&mut self) -> bool {
         let mut begun = self.assembler.indices();
-        let hopeless = begun.find(|piece| self.availability.of(*piece) == 0);
+        let is_asked = |piece| {
+            let partial = self.assembler.piece(piece);
+            partial.is_some_and(|partial| partial.asked().next().is_some())
+        };
+        let hopeless = begun.find(|piece| self.availability.of(*piece) == 0 && !is_asked(*piece));
         let (Some(piece), Some(keeping)) = (hopeless, &mut self.keeping) else {
             return false;
         };
@@ -168,6 +185,7 @@ impl Swarm {
             }
         }
         // There is room for more.
+        self.origins.look = true;
         self.dirty_all();
     }
 
@@ -335,6 +353,7 @@ impl Swarm {
             let from = (state.head - start) as usize;
             let most = (state.end - state.head).min(pulled as u64) as usize;
             let bytes = data.slice(from..data.len().min(from.saturating_add(most)));
+            state.pace.add(self.now, bytes.len() as u64);
             moves.push((*key, state.head + bytes.len() as u64));
             self.waiting.remove(key);
             self.outputs.push_back(Output::Data {

@@ -18,11 +18,13 @@ mod io;
 mod keeping;
 mod messages;
 mod metadata;
+mod origins;
 mod parts;
 mod proofs;
 mod provenance;
 mod reading;
 mod requests;
+mod sourcing;
 mod stats;
 mod tick;
 mod torrent;
@@ -33,6 +35,7 @@ use alloc::string::{String, ToString};
 
 pub use config::{Config, Order, Source};
 pub use io::{Event, Input, Output};
+pub use origins::OriginStats;
 pub use stats::{PeerStats, PieceMap, Stats};
 
 use crate::choker::Choker;
@@ -45,6 +48,7 @@ use crate::pex::Introductions;
 use crate::rng::Rng;
 use crate::time::Instant;
 use metadata::MetadataFetch;
+use origins::Origins;
 use torrent::Torrent;
 
 /// Peer ids that are kept out for what they did.
@@ -65,6 +69,7 @@ pub struct Swarm {
     introductions: Introductions,
     /// Neighbours that can introduce us, as the tracker client was told.
     carriers: usize,
+    origins: Origins,
     chokes_due: Option<Instant>,
     /// Bytes of blocks that may be given before the driver allows more.
     upload_allowance: Option<u64>,
@@ -136,6 +141,7 @@ impl Swarm {
             grid: Grid::default(),
             introductions: Introductions::default(),
             carriers: 0,
+            origins: Origins::default(),
             chokes_due: None,
             upload_allowance: None,
             outputs: VecDeque::new(),
@@ -174,6 +180,9 @@ impl Swarm {
             Input::Awaited(peer) => self.speak_first(peer),
             Input::Closed(peer) => self.close(peer, None, false),
             Input::LeavesLoaded(piece, leaves) => self.leaves_loaded(piece, &leaves),
+            Input::FetchEnded(ticket) => self.fetch_ended(ticket),
+            Input::FetchFailed(ticket, reason) => self.fetch_failed(ticket, reason),
+            Input::Fetched(ticket, bytes) => self.fetched(ticket, bytes),
             Input::Kept { wanted, have } => self.keep(wanted, have),
             Input::LoadFailed(block) => {
                 self.load_failed(block);
@@ -190,6 +199,7 @@ impl Swarm {
                 dialled,
                 name,
             } => self.open(peer, transport, dialled, name),
+            Input::OriginAdded { origin, url } => self.origin_added(origin, url),
             Input::PieceLost(piece) => {
                 self.withdraw(piece);
                 self.want_again(piece);
@@ -247,6 +257,9 @@ impl Swarm {
 
     /// Forgets a peer; `tell` says whether the driver still has the connection.
     fn close(&mut self, key: PeerKey, fault: Option<Fault>, tell: bool) {
+        if let Some(origin) = origins::origin_of(key) {
+            return self.origin_lied(origin);
+        }
         let Some(mut peer) = self.peers.remove(&key) else {
             return;
         };
@@ -302,6 +315,7 @@ impl Swarm {
         if core::mem::take(&mut self.freed) {
             self.dirty_all();
         }
+        // First the peers: what is left is for the origins.
         while let Some(key) = self.dirty.pop_first() {
             self.request_blocks(key);
             self.answer_requests(key);
@@ -315,6 +329,7 @@ impl Swarm {
                 self.close(key, Some(Fault::Flood), true);
             }
         }
+        self.ask_origins();
         self.set_tick();
     }
 }

@@ -7,6 +7,8 @@ use alloc::vec::Vec;
 
 /// Bit: some of the piece came from peers.
 pub const FROM_PEERS: u8 = 1;
+/// Bit: some of the piece came from an origin.
+pub const FROM_ORIGINS: u8 = 2;
 /// Bit: the piece was here already, in storage.
 pub const FROM_STORAGE: u8 = 4;
 

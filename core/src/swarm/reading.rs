@@ -9,6 +9,7 @@ use super::torrent::Reader;
 use super::{Output, Swarm};
 use crate::ids::ReaderId;
 use crate::layout::FileIndex;
+use crate::peer::Rate;
 
 /// Most bytes handed out at a time, whatever was pulled.
 const MAX_CHUNK: usize = 1 << 20;
@@ -33,6 +34,7 @@ impl Swarm {
                 end: span.end,
                 pulled: None,
                 loading: None,
+                pace: Rate::default(),
             },
         );
         if torrent.fetches() {
@@ -87,6 +89,7 @@ impl Swarm {
         let end = end.min(start + wanted as u64);
         let first = torrent.readable(start, end);
         if first.is_empty() {
+            self.origins.look = true;
             return self.load_for(reader);
         }
         let mut chunk = Vec::with_capacity((end - start) as usize);
@@ -106,6 +109,7 @@ impl Swarm {
         let head = start + chunk.len() as u64;
         if let Some(state) = torrent.readers.get_mut(&reader) {
             state.pulled = None;
+            state.pace.add(self.now, chunk.len() as u64);
         }
         self.waiting.remove(&reader);
         self.outputs.push_back(Output::Data {

@@ -90,7 +90,8 @@ impl Swarm {
             .peers
             .values()
             .filter(|peer| !peer.chokes_us && peer.wanted && !peer.snubbed);
-        useful.map(|peer| peer.pipeline.expected(self.now)).min()
+        let peers = useful.map(|peer| peer.pipeline.expected(self.now));
+        peers.chain(self.origin_expected()).min()
     }
 }
 

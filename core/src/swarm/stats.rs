@@ -18,6 +18,10 @@ use crate::time::Instant;
 pub struct Stats {
     /// Payload that came, whatever became of it.
     pub received: u64,
+    /// Payload that came from origins; it is not among `received`.
+    pub from_origins: u64,
+    /// Payload per second that comes from origins.
+    pub origin_rate: u64,
     /// Payload proven right.
     pub verified: u64,
     /// Payload proven wrong.
@@ -127,6 +131,8 @@ impl Swarm {
         let totals = &self.totals;
         let mut stats = Stats {
             received: totals.received.total(),
+            from_origins: self.origins.received.total(),
+            origin_rate: self.origins.received.per_second(now),
             verified: totals.verified,
             refused: totals.refused,
             wasted: totals.wasted,

@@ -32,11 +32,14 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 impl Swarm {
     pub(super) fn set_tick(&mut self) {
-        if self.peers.is_empty() {
+        if self.peers.is_empty() && self.origins.is_empty() {
             self.next_tick = None;
             return;
         }
         let mut due = self.now + if self.is_asking { BUSY_TICK } else { IDLE_TICK };
+        if let Some(wakes) = self.origins.wakes(self.now) {
+            due = due.min(wakes);
+        }
         if let Some(chokes) = self.chokes_due {
             due = due.min(chokes.max(self.now));
         }
@@ -51,7 +54,8 @@ impl Swarm {
     pub(super) fn tick(&mut self) {
         self.next_tick = None;
         let asks = |peer: &Peer| peer.pipeline.outstanding() > 0;
-        self.is_asking = self.peers.values().any(asks);
+        self.origins.look = true;
+        self.is_asking = self.peers.values().any(asks) || !self.origins.fetches.is_empty();
         self.race();
         self.snub();
         self.drop_silent();
@@ -90,7 +94,9 @@ impl Swarm {
             }
         }
         for block in late {
-            self.race_block(block);
+            if !self.race_block(block) {
+                self.origins.late.push(block);
+            }
         }
     }
 
@@ -115,16 +121,17 @@ impl Swarm {
         quiet > patience || is_slow
     }
 
-    fn race_block(&mut self, block: Block) {
+    /// Asks the fastest of the others for a block; whether there is one.
+    fn race_block(&mut self, block: Block) -> bool {
         let now = self.now;
         let Some(torrent) = &mut self.torrent else {
-            return;
+            return false;
         };
         let Some(partial) = torrent.assembler.piece_mut(block.piece.get()) else {
-            return;
+            return false;
         };
         if partial.only.is_some() {
-            return;
+            return false;
         }
         let able = self.peers.values().filter(|peer| {
             !peer.chokes_us
@@ -134,15 +141,16 @@ impl Swarm {
         });
         let Some(key) = selector::fastest(able.map(|peer| (peer.key, peer.pipeline.expected(now))))
         else {
-            return;
+            return false;
         };
         let Some(peer) = self.peers.get_mut(&key) else {
-            return;
+            return false;
         };
         partial.ask(block.begin / BLOCK_LENGTH, key);
         peer.pipeline.ask(now, block);
         peer.say(&request(block));
         self.dirty.insert(key);
+        true
     }
 
     /// Frees the blocks of peers that do not deliver.

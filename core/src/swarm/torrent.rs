@@ -17,6 +17,7 @@ use crate::layout::{BLOCK_LENGTH, Block, Layout, PieceIndex};
 use crate::merkle;
 use crate::metainfo::Metainfo;
 use crate::ordered::Map;
+use crate::peer::Rate;
 use crate::picker::Picker;
 use crate::window::{Moved, Window};
 
@@ -33,6 +34,8 @@ pub(super) struct Reader {
     pub pulled: Option<usize>,
     /// What is being loaded for it.
     pub loading: Option<Block>,
+    /// How fast it reads.
+    pub pace: Rate,
 }
 
 /// What a whole piece turned out to be.

@@ -51,6 +51,19 @@ pub struct GetArgs {
     #[arg(long = "tracker", value_name = "URL")]
     pub trackers: Vec<String>,
 
+    /// Get bytes from this web server too, as from a web seed (BEP 19); it may be on a private
+    /// network (repeatable)
+    #[arg(long = "origin", value_name = "URL")]
+    pub origins: Vec<String>,
+
+    /// Ask none of the web seeds that the torrent names
+    #[arg(long, conflicts_with = "private_web_seeds")]
+    pub no_web_seeds: bool,
+
+    /// Ask the torrent's web seeds even where they are on this machine or a private network
+    #[arg(long)]
+    pub private_web_seeds: bool,
+
     /// The UDP port for WebRTC (default: any free one)
     #[arg(long, value_name = "ADDR:PORT")]
     pub webrtc: Option<SocketAddr>,

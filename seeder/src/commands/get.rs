@@ -2,6 +2,7 @@
 
 mod given;
 mod keeping;
+mod origins;
 mod pipe;
 mod serving;
 mod tell;
@@ -61,7 +62,12 @@ async fn join(get: &Get, server: Option<&mut Server>) -> Result<()> {
     let mut stop = Stop::catch()?;
     let teller = Teller::new(get, &lead.name());
     let peers = peers(get, &lead);
-    let trackers = trackers(get, &lead, peers.is_empty() && get.dht.is_none())?;
+    let origins = origins::origins(get, &lead);
+    let trackers = trackers(
+        get,
+        &lead,
+        peers.is_empty() && origins.is_empty() && get.dht.is_none(),
+    )?;
     let endpoint = bind_webrtc(get.webrtc.unwrap_or_else(|| webrtc_for(&trackers, &peers)))?;
     let webrtc = endpoint.local_addr();
     let started = Instant::now();
@@ -94,6 +100,7 @@ async fn join(get: &Get, server: Option<&mut Server>) -> Result<()> {
     for peer in peers {
         engine.heard_of(0, peer);
     }
+    engine = engine.with_origins(0, origins);
     let handle = engine.handle();
     let mut outcome = Ok(());
     let work = async {
@@ -134,7 +141,7 @@ fn trackers(get: &Get, lead: &Lead, needed: bool) -> Result<Vec<String>> {
     }
     if trackers.is_empty() && needed {
         return Err(Error::Usage(
-            "this torrent names no tracker to ask for peers (ws://, wss://, http:// or https://); name one with --tracker, or a peer with --peer"
+            "this torrent names no tracker to ask for peers (ws://, wss://, http:// or https://); name one with --tracker, a peer with --peer, or a web server that has the files with --origin"
                 .to_owned(),
         ));
     }

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use headwater_core::metainfo::Magnet;
 
-use super::{MAX_TRACKERS, Tcp, at_most, check_url, scheme, tellable};
+use super::{MAX_TRACKERS, MAX_WEB_SEEDS, Tcp, at_most, check_url, scheme, tellable};
 use crate::cli::GetArgs;
 use crate::error::{Error, Result};
 use crate::keep::Out;
+use crate::origin::Trust;
 
 /// Least memory for a torrent: some pieces of the smallest kind.
 const MIN_WINDOW: u64 = 1 << 20;
@@ -31,6 +32,10 @@ pub struct Get {
     pub window: u64,
     /// Besides those the torrent names.
     pub trackers: Vec<String>,
+    /// Web servers the person named.
+    pub origins: Vec<String>,
+    /// Whether those that the torrent names are asked, and how far they are trusted.
+    pub web_seeds: Option<Trust>,
     /// UDP, if the person chose.
     pub webrtc: Option<SocketAddr>,
     /// Whether ordinary BitTorrent is spoken, and where it listens, if the person chose.
@@ -78,6 +83,10 @@ impl Get {
             check_url(tracker, &["ws", "wss", "http", "https"], "a tracker to ask")?;
         }
         at_most(args.trackers.len(), MAX_TRACKERS, "trackers")?;
+        for origin in &args.origins {
+            check_url(origin, &["http", "https"], "an origin")?;
+        }
+        at_most(args.origins.len(), MAX_WEB_SEEDS, "origins")?;
         if args.window < MIN_WINDOW {
             return Err(Error::Usage(format!(
                 "--window {} is too little to hold pieces; {MIN_WINDOW} bytes are the least",
@@ -114,6 +123,11 @@ impl Get {
             file: args.file,
             window: args.window,
             trackers: args.trackers,
+            origins: args.origins,
+            web_seeds: (!args.no_web_seeds).then_some(match args.private_web_seeds {
+                true => Trust::Allowed,
+                false => Trust::Torrent,
+            }),
             webrtc,
             tcp: (!args.tcp.off).then_some(args.tcp.at.map(Tcp::At)),
             peers: args.tcp.peers,

@@ -38,6 +38,8 @@ pub struct Seed {
     pub url: Option<String>,
     /// Whether to run a tracker ourselves.
     pub own_tracker: bool,
+    /// Whether the torrents name us as a web seed.
+    pub web_seed: bool,
     /// Bytes a second, of all torrents together.
     pub upload_limit: Option<u64>,
     /// Whether the page may have us leave the swarms and hide the files.
@@ -116,6 +118,7 @@ impl Seed {
             dht: args.dht.through(),
             url,
             own_tracker,
+            web_seed: args.web_seed,
             upload_limit: args.upload_limit.or(list.upload_limit),
             demo_controls: args.demo_controls,
             json: args.json,

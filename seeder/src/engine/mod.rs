@@ -7,6 +7,7 @@ mod announces;
 mod company;
 mod files;
 mod keeping;
+mod origins;
 mod readers;
 mod roster;
 mod tcp;
@@ -35,6 +36,7 @@ use crate::storage::Storage;
 use crate::webrtc::{Endpoint, EndpointEvent};
 use headwater_core::tracker::http::HttpClient;
 
+use crate::origin::{Origins, Wanted};
 use announces::HttpTrackers;
 pub use company::Fare;
 use keeping::Keepers;
@@ -88,6 +90,7 @@ pub struct Engine {
     commands: mpsc::UnboundedReceiver<Command>,
     readers: Readers,
     keepers: Keepers,
+    origins: Origins,
     sockets: Sockets,
     socket_events: mpsc::Receiver<(SocketKey, SocketEvent)>,
     upload: Upload,
@@ -159,6 +162,7 @@ impl Engine {
             commands,
             readers: Readers::default(),
             keepers: Keepers::new(),
+            origins: Origins::default(),
             sockets,
             socket_events,
             upload: Upload::new(since(started), upload_limit),
@@ -196,6 +200,7 @@ impl Engine {
                 Some(hashed) = self.hashes.recv() => self.finish_leaves(hashed),
                 Some(files) = self.changes.recv() => self.withdraw(&files),
                 Some(told) = self.keepers.told() => self.on_keeper(told),
+                Some((torrent, ticket, told)) = self.origins.told() => self.on_origin(torrent, ticket, told),
                 Some(command) = self.commands.recv() => self.obey(command),
                 Some(answered) = self.http.answered() => self.on_answer(answered),
                 Some((key, event)) = self.socket_events.recv() => self.on_socket(key, event),
@@ -328,6 +333,17 @@ impl Engine {
     fn drain_swarm(&mut self, now: Instant, number: TorrentNumber) {
         while let Some(output) = self.torrents.poll_swarm(number) {
             match output {
+                swarm::Output::CancelFetch(ticket) => self.origins.cancel(number, ticket),
+                swarm::Output::Fetch {
+                    ticket,
+                    origin,
+                    url,
+                    range,
+                    length,
+                } => {
+                    let wanted = Wanted { url, range, length };
+                    self.origins.begin(number, ticket, origin, wanted);
+                }
                 swarm::Output::Send(peer, bytes) => self.send(now, peer, bytes),
                 swarm::Output::Load(block) => self.load(now, number, block),
                 swarm::Output::LoadLeaves(piece) => self.load_leaves(now, number, piece),
@@ -369,6 +385,12 @@ impl Engine {
             swarm::Event::PeerClosed { name, reason, .. } => {
                 info!(torrent = torrent.name, "{name} is gone: {reason}");
             }
+            swarm::Event::OriginFailed {
+                url,
+                reason,
+                rests_ms,
+                ..
+            } => self.origins.warn(url, reason, *rests_ms),
             swarm::Event::Kept => self.keepers.done(number),
             swarm::Event::Metadata => self.readers.known(number, &torrent.swarm),
             other => debug!(torrent = torrent.name, event = ?other),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use headwater_core::tracker::http::Reach;
 use http_body_util::{BodyExt, Empty, Limited};
-use hyper::client::conn::http1;
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header;
 use hyper::{Request, Response, Uri, body::Incoming};
 use hyper_util::rt::TokioIo;
@@ -21,6 +21,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+
+/// How we call ourselves.
+pub(crate) const USER_AGENT: &str = concat!("headwater/", env!("CARGO_PKG_VERSION"));
 
 /// Redirects followed before we give up.
 const MAX_REDIRECTS: usize = 5;
@@ -63,39 +66,49 @@ pub(crate) async fn ask(
     nearest: Option<Reach>,
 ) -> Result<(IpAddr, Response<Incoming>), String> {
     let host = at.host().ok_or("an address without a host")?;
+    let may = |ip| nearest.is_none() || Reach::of(ip) >= nearest;
+    let (mut sender, ip) = line(at, may).await?;
+    let request = Request::get(at.path_and_query().map_or("/", |path| path.as_str()))
+        .header(header::HOST, at.authority().map_or(host, |a| a.as_str()))
+        .header(header::USER_AGENT, USER_AGENT)
+        .body(Empty::new())
+        .map_err(|e| e.to_string())?;
+    let response = sender.send_request(request).await;
+    Ok((ip, response.map_err(|e| e.to_string())?))
+}
+
+/// Connects to the first address behind a host that may be gone to, and to no other; with the
+/// address.
+pub(crate) async fn line(
+    at: &Uri,
+    may: impl Fn(IpAddr) -> bool,
+) -> Result<(SendRequest<Empty<Bytes>>, IpAddr), String> {
+    let host = at.host().ok_or("an address without a host")?;
     let secure = at.scheme_str() == Some("https");
     let port = at.port_u16().unwrap_or(if secure { 443 } else { 80 });
     // In addresses, IPv6 ones stand in brackets.
     let name = host.trim_start_matches('[').trim_end_matches(']');
-    let (stream, ip) = connect(name, port, nearest)
+    let (stream, ip) = connect(name, port, may)
         .await
         .map_err(|why| format!("{host} cannot be reached: {why}"))?;
-    let request = Request::get(at.path_and_query().map_or("/", |path| path.as_str()))
-        .header(header::HOST, at.authority().map_or(host, |a| a.as_str()))
-        .header(
-            header::USER_AGENT,
-            concat!("headwater/", env!("CARGO_PKG_VERSION")),
-        )
-        .body(Empty::new())
-        .map_err(|e| e.to_string())?;
-    let response = if secure {
+    let sender = if secure {
         let stream = encrypted(stream, name).await.map_err(|e| e.to_string())?;
-        send(stream, request).await
+        begin(stream).await
     } else {
-        send(stream, request).await
+        begin(stream).await
     };
-    Ok((ip, response?))
+    Ok((sender?, ip))
 }
 
 async fn connect(
     name: &str,
     port: u16,
-    nearest: Option<Reach>,
+    may: impl Fn(IpAddr) -> bool,
 ) -> Result<(TcpStream, IpAddr), String> {
     let addresses = lookup_host((name, port)).await.map_err(|e| e.to_string())?;
-    let mut why = "its name leads nowhere we may go".to_owned();
+    let mut why = "it is at an address of a private network, where we may not go".to_owned();
     for address in addresses {
-        if nearest.is_some() && Reach::of(address.ip()) < nearest {
+        if !may(address.ip()) {
             continue;
         }
         match TcpStream::connect(address).await {
@@ -124,19 +137,15 @@ async fn encrypted(
         .await
 }
 
-async fn send(
+async fn begin(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    request: Request<Empty<Bytes>>,
-) -> Result<Response<Incoming>, String> {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+) -> Result<SendRequest<Empty<Bytes>>, String> {
+    let (sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|e| e.to_string())?;
-    // It ends with the body, or when nobody reads that any more.
+    // It ends when nobody asks any more, or nobody reads what was asked for.
     tokio::spawn(connection);
-    sender
-        .send_request(request)
-        .await
-        .map_err(|e| e.to_string())
+    Ok(sender)
 }
 
 /// Where a redirect leads: never from https to http.

@@ -216,6 +216,11 @@ async fn config(State(shown): State<Shown>) -> Response {
     ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 
+/// The path at which the files of a torrent of this slug are served: the file itself, if it is one.
+pub fn file_path(slug: &str) -> String {
+    format!("/files/{}", files::encode(slug))
+}
+
 /// The path at which a torrent of this slug is served.
 pub fn torrent_path(slug: &str) -> String {
     format!("/torrents/{}.torrent", files::encode(slug))

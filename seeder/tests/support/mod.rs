@@ -3,6 +3,7 @@
 
 pub mod cluster;
 pub mod getting;
+pub mod origin;
 pub mod ranges;
 
 use std::fs;

@@ -11,6 +11,7 @@ mod film;
 mod link;
 mod net;
 mod node;
+mod origin;
 mod play;
 mod report;
 mod tracker;
@@ -22,6 +23,7 @@ pub use film::Film;
 pub use link::{Halt, Link};
 pub use net::Sim;
 pub use node::{Node, NodeId, Watch};
+pub use origin::{Mood, OriginNumber};
 pub use play::{Player, Playing};
 pub use report::{Report, bound, median};
 

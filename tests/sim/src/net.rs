@@ -1,6 +1,7 @@
 //! The network: nodes, connections, and the one loop that drives them.
 
 mod happenings;
+mod origins;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -17,6 +18,7 @@ use headwater_core::time::{Duration, Instant};
 
 use crate::evil::{Evil, Stranger};
 use crate::link::{Host, Wire};
+use crate::origin::Origin;
 use crate::tracker::Tracker;
 use crate::{Film, Halt, Link, Node, NodeId, Player, Watch};
 use happenings::{Happening, Scheduled};
@@ -35,6 +37,7 @@ struct Copies {
 pub struct Sim {
     nodes: Vec<Node>,
     hosts: Vec<Host>,
+    origins: Vec<Origin>,
     strangers: BTreeMap<NodeId, Stranger>,
     /// By their sender's peer key.
     wires: Vec<Option<Wire>>,
@@ -57,6 +60,7 @@ impl Sim {
         Self {
             nodes: Vec::new(),
             hosts: Vec::new(),
+            origins: Vec::new(),
             strangers: BTreeMap::new(),
             wires: Vec::new(),
             queue: BinaryHeap::new(),

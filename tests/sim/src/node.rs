@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use headwater_core::ids::ReaderId;
+use headwater_core::ids::{ReaderId, Ticket};
 use headwater_core::layout::{Block, PieceIndex};
 use headwater_core::swarm::{Event, Swarm};
 use headwater_core::time::{Duration, Instant};
 
-use crate::{Film, Player, Playing};
+use crate::{Film, OriginNumber, Player, Playing};
 
 /// Bytes a reader without a pace of its own pulls at a time.
 const CHUNK: usize = 256 * 1024;
@@ -145,6 +145,7 @@ pub struct Node {
     pub full: bool,
     /// What waits for room on its disk.
     pub unwritten: Vec<(PieceIndex, Bytes)>,
+    pub(crate) fetches: BTreeMap<Ticket, OriginNumber>,
     pub(crate) storage: Option<Arc<Film>>,
     pub(crate) timer: Option<Instant>,
     /// Pieces it ever had, if it began with none.
@@ -161,6 +162,7 @@ impl Node {
             kept: BTreeMap::new(),
             full: false,
             unwritten: Vec::new(),
+            fetches: BTreeMap::new(),
             storage,
             timer: None,
             verified: Vec::new(),

@@ -392,6 +392,7 @@ impl Storm {
                     self.delivered += bytes.len() as u64;
                 }
                 Output::Ended(_) | Output::Event(_) | Output::Introduction(_) => {}
+                Output::CancelFetch(_) | Output::Fetch { .. } => panic!("a viewer has no origin"),
                 Output::Load(_) | Output::LoadLeaves(_) | Output::Store(..) => {
                     panic!("a viewer has no storage")
                 }

@@ -67,6 +67,14 @@ impl Lead {
         }
     }
 
+    /// Web servers it brings (BEP 19).
+    pub fn web_seeds(&self) -> &[String] {
+        match self {
+            Self::Magnet(magnet) => &magnet.web_seeds,
+            Self::Metainfo(metainfo) => metainfo.web_seeds(),
+        }
+    }
+
     /// Peers to call, as `host:port`.
     pub fn peers(&self) -> &[String] {
         match self {

@@ -47,6 +47,8 @@ enum Line<'a> {
         send_rate: u64,
         /// Payload so far.
         received: u64,
+        /// The same from origins.
+        from_origins: u64,
         sent: u64,
         refused: u64,
         wasted: u64,
@@ -257,8 +259,9 @@ impl Teller {
                 return Ok(());
             };
             self.figures(&stats);
-            if stats.received > received || !self.is_hungry(&stats) {
-                (received, fed) = (stats.received, Instant::now());
+            let came = stats.received + stats.from_origins;
+            if came > received || !self.is_hungry(&stats) {
+                (received, fed) = (came, Instant::now());
             }
             if let Some(patience) = self.patience.filter(|patience| fed.elapsed() > *patience) {
                 return Err(Error::Starved(patience));
@@ -294,6 +297,7 @@ impl Teller {
         }
         self.bar.set_position(self.done.get());
         let peers = stats.peers;
+        let rate = stats.receive_rate + stats.origin_rate;
         if self.length.get().is_none() {
             self.bar.set_message(match peers {
                 0 => "looking for peers".to_owned(),
@@ -301,10 +305,11 @@ impl Teller {
             });
         } else {
             self.bar.set_message(format!(
-                "{}/s down, {}/s up, {peers} peers{}",
-                HumanBytes(stats.receive_rate),
+                "{}/s down, {}/s up, {peers} peers{}{}",
+                HumanBytes(rate),
                 HumanBytes(stats.send_rate),
-                self.time_left(stats.receive_rate)
+                origin_share(stats),
+                self.time_left(rate)
             ));
         }
         self.bar.tick();
@@ -317,6 +322,7 @@ impl Teller {
             receive_rate: stats.receive_rate,
             send_rate: stats.send_rate,
             received: stats.received,
+            from_origins: stats.from_origins,
             sent: stats.sent,
             refused: stats.refused,
             wasted: stats.wasted,
@@ -357,6 +363,15 @@ impl Teller {
             // Whoever read it may be gone: that stops nothing.
             let _ = writeln!(std::io::stderr().lock(), "{line}");
         }
+    }
+}
+
+/// How much of what came origins sent, if they sent any.
+fn origin_share(stats: &Stats) -> String {
+    let all = stats.received + stats.from_origins;
+    match (stats.from_origins * 100).checked_div(all) {
+        Some(share) if stats.from_origins > 0 => format!(", {share} % from origins"),
+        _ => String::new(),
     }
 }
 

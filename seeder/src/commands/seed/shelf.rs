@@ -16,7 +16,7 @@ use crate::config::{Seed, is_websocket, tracker_of};
 use crate::dht::Dht;
 use crate::engine::Handle;
 use crate::error::{Error, Result};
-use crate::http::{Content, Published, Site, torrent_path};
+use crate::http::{Content, Published, Site, file_path, torrent_path};
 use crate::library::{self, Mark, State, Stocked, Wish, is_current};
 use crate::making::Made;
 use crate::report::{Links, Reloaded};
@@ -213,6 +213,9 @@ impl Shelf {
         let trackers = self.all_trackers(&site, &wish, &made.metainfo);
         made.metainfo.set_trackers(trackers.clone());
         let slug = self.free_slug(made.metainfo.name());
+        if self.seed.web_seed {
+            name_web_seed(&mut made.metainfo, &site, &slug);
+        }
         let bytes = made.metainfo.to_torrent_bytes();
         if let Some(out) = &self.seed.out {
             torrent_file::write(out, &bytes)?;
@@ -313,4 +316,19 @@ impl Item {
     fn is_current(&self) -> bool {
         is_current(&self.wish, &self.storage, self.torrent.as_ref())
     }
+}
+
+/// The torrent names us as a web seed (BEP 19), before those it had.
+fn name_web_seed(metainfo: &mut Metainfo, site: &str, slug: &str) {
+    // A single file is at its own address; to a folder's BEP 19 adds the torrent's name.
+    let own = match metainfo.is_single_file() {
+        true => format!("{site}{}", file_path(slug)),
+        false if slug == metainfo.name() => format!("{site}{}", file_path("")),
+        false => return,
+    };
+    let mut seeds = metainfo.web_seeds().to_vec();
+    if !seeds.contains(&own) {
+        seeds.insert(0, own);
+    }
+    metainfo.set_web_seeds(seeds);
 }

@@ -11,6 +11,7 @@ use headwater_core::swarm::{Event, Input, Output};
 use headwater_core::time::{Duration, Instant};
 
 use super::Sim;
+use super::origins::Errand;
 use crate::evil::TICK;
 use crate::link::Wire;
 use crate::node::Thirst;
@@ -26,6 +27,7 @@ pub(super) enum Happening {
     Acknowledged(PeerKey, usize),
     Arrives(NodeId, PeerKey, Bytes),
     Closes(NodeId, PeerKey),
+    Errand(Errand),
     /// A wire's turn on a node's uplink is over.
     Leaves(NodeId),
     Opens(NodeId, PeerKey, bool),
@@ -85,6 +87,7 @@ impl Sim {
                 self.input(id, Input::Closed(key));
                 self.turn(id);
             }
+            Happening::Errand(errand) => self.run_errand(errand),
             Happening::Leaves(id) => self.leaves(id),
             Happening::Opens(id, peer, dialled) => {
                 let Some(wire) = self.wire(peer) else {
@@ -177,6 +180,7 @@ impl Sim {
     fn act(&mut self, id: NodeId, output: Output) {
         let now = self.now;
         match output {
+            Output::CancelFetch(ticket) => self.cancel_fetch(id, ticket),
             Output::Close(key, _) => self.cut(key),
             Output::Data {
                 reader,
@@ -204,6 +208,13 @@ impl Sim {
             }
             // Who meets whom is the model's affair here; the village has the real thing.
             Output::Introduction(_) => {}
+            Output::Fetch {
+                ticket,
+                origin,
+                url,
+                range,
+                ..
+            } => self.fetch(id, origin, ticket, url, range),
             Output::Load(block) => {
                 let data = self.nodes[id.0].load(block);
                 self.input(id, Input::Loaded(block, data));
