@@ -97,6 +97,8 @@ pub enum News {
         /// The offer.
         sdp: String,
     },
+    /// Somebody reads what no neighbour has.
+    Starving,
 }
 
 /// An offer on its way through us.

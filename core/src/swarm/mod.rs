@@ -25,6 +25,7 @@ mod provenance;
 mod reading;
 mod requests;
 mod sourcing;
+mod starving;
 mod stats;
 mod tick;
 mod torrent;
@@ -49,6 +50,7 @@ use crate::rng::Rng;
 use crate::time::Instant;
 use metadata::MetadataFetch;
 use origins::Origins;
+use starving::Starving;
 use torrent::Torrent;
 
 /// Peer ids that are kept out for what they did.
@@ -70,6 +72,8 @@ pub struct Swarm {
     /// Neighbours that can introduce us, as the tracker client was told.
     carriers: usize,
     origins: Origins,
+    /// Since somebody reads what nobody here has.
+    starving: Option<Starving>,
     chokes_due: Option<Instant>,
     /// Bytes of blocks that may be given before the driver allows more.
     upload_allowance: Option<u64>,
@@ -142,6 +146,7 @@ impl Swarm {
             introductions: Introductions::default(),
             carriers: 0,
             origins: Origins::default(),
+            starving: None,
             chokes_due: None,
             upload_allowance: None,
             outputs: VecDeque::new(),

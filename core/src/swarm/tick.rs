@@ -60,6 +60,7 @@ impl Swarm {
         self.snub();
         self.drop_silent();
         self.give_overdue_offers_up();
+        self.look_beyond();
         self.break_silence();
         self.ask_for_metadata();
         self.offer_blocks();

@@ -146,6 +146,8 @@ pub struct Node {
     /// What waits for room on its disk.
     pub unwritten: Vec<(PieceIndex, Bytes)>,
     pub(crate) fetches: BTreeMap<Ticket, OriginNumber>,
+    /// When it said that others are to be found, for nobody here has what is read.
+    pub starved: Vec<Instant>,
     pub(crate) storage: Option<Arc<Film>>,
     pub(crate) timer: Option<Instant>,
     /// Pieces it ever had, if it began with none.
@@ -163,6 +165,7 @@ impl Node {
             full: false,
             unwritten: Vec::new(),
             fetches: BTreeMap::new(),
+            starved: Vec::new(),
             storage,
             timer: None,
             verified: Vec::new(),

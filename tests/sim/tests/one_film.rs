@@ -299,3 +299,29 @@ fn a_crowd_carries_the_film_and_the_seeder_sends_little_more_than_two_copies() {
     let took = sim.now().as_micros() as f64 / 1e6;
     assert!(bound / took > 0.5, "{took} s, bound {bound} s");
 }
+
+#[test]
+fn who_reads_what_nobody_here_has_says_so_soon_and_then_ever_less_often() {
+    let film = Film::single(Version::V2, 64 * 1024, 4 << 20);
+    let mut sim = Sim::seeded(5);
+    let (viewer, other) = (sim.viewer(&film, Link::HOME), sim.viewer(&film, Link::HOME));
+    sim.connect(viewer, other);
+    sim.watch_all(viewer);
+    sim.run_until(secs(100));
+    let said: Vec<u64> = sim
+        .node(viewer)
+        .starved
+        .iter()
+        .map(|at| at.as_micros() / 1_000_000)
+        .collect();
+    assert!((4..=7).contains(&said.len()), "{said:?}");
+    assert!(said[0] <= 5, "{said:?}");
+    let seeder = sim.seeder(&film, Link::HOME);
+    sim.connect(viewer, seeder);
+    sim.run_to_end(secs(130));
+    assert_eq!(
+        sim.node(viewer).starved.len(),
+        said.len(),
+        "it had what it read"
+    );
+}

@@ -33,6 +33,8 @@ pub(super) struct Neighbours {
     next: Instant,
     /// How often they were asked since anybody new came.
     in_vain: u32,
+    /// Whether those we have lack what is read here, as was said since the last of them came.
+    is_starving: bool,
 }
 
 impl Neighbours {
@@ -41,6 +43,7 @@ impl Neighbours {
             carriers: 0,
             next: now,
             in_vain: 0,
+            is_starving: false,
         }
     }
 
@@ -52,6 +55,7 @@ impl Neighbours {
     /// Somebody came or went: what was in vain may not be now.
     pub(super) fn changed(&mut self, now: Instant, has_tracker: bool, rng: &mut Rng) {
         self.in_vain = 0;
+        self.is_starving = false;
         self.next = now + jittered(first_pause(has_tracker), rng);
     }
 
@@ -76,10 +80,11 @@ impl Client {
     fn wants_others(&self) -> bool {
         let started = self.links.iter().filter(|link| link.is_started());
         let others = started.map(super::Link::others).max().unwrap_or(u64::MAX);
-        self.connections.room() > 0
-            && self
-                .connections
-                .is_hungry(self.config.offers_wanted, others)
+        let wanted = match self.neighbours.is_starving {
+            true => usize::MAX,
+            false => self.config.offers_wanted,
+        };
+        self.connections.room() > 0 && self.connections.is_hungry(wanted, others)
     }
 
     pub(super) fn has_tracker(&self) -> bool {
@@ -124,6 +129,12 @@ impl Client {
             }
             News::Offered { via, id, from, sdp } => {
                 self.handle_carried_offer(now, (*via, *from, *id), sdp);
+            }
+            News::Starving => {
+                let links = self.links.iter_mut();
+                links.for_each(|link| link.hasten(now, None));
+                self.neighbours.is_starving = true;
+                self.neighbours.next = self.neighbours.next.min(now + SOON);
             }
         }
     }

@@ -7,6 +7,7 @@ use headwater_core::ids::{PeerKey, ReaderId};
 use headwater_core::layout::PieceIndex;
 use headwater_core::merkle;
 use headwater_core::peer::Transport;
+use headwater_core::pex::News;
 use headwater_core::swarm::{Event, Input, Output};
 use headwater_core::time::{Duration, Instant};
 
@@ -207,7 +208,6 @@ impl Sim {
                 }
             }
             // Who meets whom is the model's affair here; the village has the real thing.
-            Output::Introduction(_) => {}
             Output::Fetch {
                 ticket,
                 origin,
@@ -215,6 +215,11 @@ impl Sim {
                 range,
                 ..
             } => self.fetch(id, origin, ticket, url, range),
+            Output::Introduction(news) => {
+                if news == News::Starving {
+                    self.nodes[id.0].starved.push(now);
+                }
+            }
             Output::Load(block) => {
                 let data = self.nodes[id.0].load(block);
                 self.input(id, Input::Loaded(block, data));

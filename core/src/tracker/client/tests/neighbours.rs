@@ -130,3 +130,27 @@ fn neighbours_fill_no_more_than_half_of_us_and_little_at_a_time() {
     }
     assert_eq!(world.client.connections.room(), 25);
 }
+
+#[test]
+fn who_reads_what_no_neighbour_has_announces_at_once_and_no_more_often_than_allowed() {
+    let mut world = World::announced(1, 2);
+    for (number, (_, offer)) in (1..).zip(world.offers_out()) {
+        world.hear_answer(0, peer(number), offer.id);
+    }
+    world
+        .applied()
+        .into_iter()
+        .for_each(|key| world.tell(Input::Opened(key)));
+    world.said.clear();
+    let begun = world.now;
+    for _ in 0..30 {
+        world.tell(Input::Introduced(&News::Starving));
+        world.pass(secs(1));
+        world.make_offers();
+    }
+    let announces = world.announces();
+    assert!((2..=3).contains(&announces.len()), "in thirty seconds");
+    // Those offers are out when the next is due.
+    assert!(!announces[0].1.offers.is_empty());
+    assert!(world.now.since(begun) >= secs(30));
+}
