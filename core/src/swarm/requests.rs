@@ -26,6 +26,7 @@ impl Swarm {
             return;
         }
         let best = self.best_expected();
+        let spared = self.spared(key);
         let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &mut self.torrent) else {
             return;
         };
@@ -41,11 +42,12 @@ impl Swarm {
         let is_new = self.crowded && peer.pipeline.delivered() == 0;
         let most = if is_new { FEW } else { u32::MAX };
         while peer.pipeline.room() > 0 && peer.pipeline.outstanding() < most {
+            let is_urgent = |piece: u32| torrent.window.urgent().any(|urgent| urgent == piece);
+            let may = |piece: u32| {
+                may_ask_of(torrent, peer, piece) && (!spared.contains(&piece) || is_urgent(piece))
+            };
             let urgent = torrent.window.urgent().filter(|_| is_fit);
-            let piece = match torrent
-                .picker
-                .next(urgent, |piece| may_ask_of(torrent, peer, piece))
-            {
+            let piece = match torrent.picker.next(urgent, may) {
                 None => break,
                 Some(Pick::Begun(piece)) => piece,
                 Some(Pick::Fresh(piece)) => {
@@ -82,6 +84,27 @@ impl Swarm {
             }
         }
         self.retract(&evicted);
+    }
+
+    /// The pieces of the window that a peer is not asked for while they are not urgent: in a crowd a
+    /// seed's upload is for what no viewer gives. Only one that did give something is counted on.
+    fn spared(&self, key: PeerKey) -> Vec<u32> {
+        let is_seed = self.peers.get(&key).is_some_and(Peer::is_seed);
+        let torrent = self
+            .torrent
+            .as_ref()
+            .filter(|torrent| torrent.keeping.is_none());
+        let Some(torrent) = torrent.filter(|_| is_seed && self.crowded) else {
+            return Vec::new();
+        };
+        let gives = |peer: &&Peer| {
+            !peer.is_seed() && !peer.chokes_us && !peer.snubbed && peer.pipeline.delivered() > 0
+        };
+        let givers: Vec<&Peer> = self.peers.values().filter(gives).collect();
+        let pieces = torrent.window.ranges().iter().flat_map(Clone::clone);
+        let lacking = pieces.filter(|piece| !torrent.cache.has(*piece));
+        let is_given = |piece: &u32| givers.iter().any(|peer| peer.has(*piece));
+        lacking.filter(is_given).collect()
     }
 
     /// What the fastest peer needs for a block.
