@@ -21,14 +21,15 @@ fn a_flash_crowd_carries_the_film_through_a_window_of_sixteen_pieces() {
     let reports: Vec<Report> = (0..6).map(|seed| CROWD.run(seed)).collect();
     for report in &reports {
         assert_eq!(report.unfinished, 0);
-        assert!(report.duplicates <= 0.03, "{report:?}");
-        assert!(report.seed_copies <= 3.0, "{report:?}");
+        // Much of so short a film is its end, where what is late is asked of two.
+        assert!(report.duplicates <= 0.05, "{report:?}");
+        assert!(report.seed_copies <= 2.5, "{report:?}");
         assert!(report.control <= 0.02, "{report:?}");
     }
     let efficiency = median_of(&reports, |report| report.efficiency);
-    assert!(efficiency >= 0.35, "efficiency {efficiency}");
+    assert!(efficiency >= 0.50, "efficiency {efficiency}");
     let offload = median_of(&reports, |report| report.offload);
-    assert!(offload >= 0.80, "offload {offload}");
+    assert!(offload >= 0.85, "offload {offload}");
 }
 
 #[test]
