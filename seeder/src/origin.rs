@@ -1,8 +1,8 @@
 //! Origins: web servers that have a torrent's files, and the requests that are out to them.
 //!
 //! What to ask of which is the core's affair ([`headwater_core::swarm`]); here is how: one task a
-//! request, over lines that are kept open, to addresses that are checked ([`trust`]), with answers
-//! that are what was asked for or are no answers ([`answer`]).
+//! request, over lines that are kept open, to addresses that are checked (`trust`), with answers
+//! that are what was asked for or are no answers (`answer`).
 
 mod answer;
 mod lines;
