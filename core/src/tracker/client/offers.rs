@@ -193,6 +193,10 @@ impl Offers {
             return;
         }
         self.remove(key);
+        // Those that fail together fail for one reason: a page was left, a stack is gone.
+        if self.make_at > now {
+            return;
+        }
         let pause = (MIN_RETRY * 2u32.pow(self.failed_in_row.min(8))).min(MAX_RETRY);
         self.failed_in_row += 1;
         self.make_at = now + pause;

@@ -607,6 +607,31 @@ fn a_stack_that_cannot_make_offers_is_asked_ever_later() {
 }
 
 #[test]
+fn offers_that_are_lost_together_are_made_again_at_once() {
+    let mut world = World::new(config(1, 8));
+    world.open_trackers();
+    let making = |output: &Output| match output {
+        Output::MakeOffer(key) => Some(*key),
+        _ => None,
+    };
+    let keys: Vec<PeerKey> = world.said.iter().filter_map(making).collect();
+    world.make_offers();
+    world.pass(secs(1));
+    assert_eq!(world.offers_out().len(), 8);
+    world.respond(0, 1, 1);
+    world.said.clear();
+    // As when a page is put away; the next announce is half a minute away at the most.
+    for key in keys {
+        world.tell(Input::ConnectionFailed(key, "the page was left"));
+    }
+    for _ in 0..25 {
+        world.pass(secs(1));
+        world.make_offers();
+    }
+    assert_eq!(world.offers_out().len(), 8);
+}
+
+#[test]
 fn an_offer_with_a_bad_sdp_never_reaches_the_stack() {
     let mut world = World::announced(1, 1);
     let (_, offer) = world.offers_out()[0].clone();
