@@ -312,57 +312,54 @@ impl<'a> ser::Serializer for &'a mut Writer {
     }
 }
 
-impl SerializeSeq for Open<'_> {
-    type Ok = ();
-    type Error = Never;
+/// What serde has a trait for each of, and JSON one kind: values one after the other.
+macro_rules! items {
+    ($($kind:ident: $add:ident),*) => {$(
+        impl $kind for Open<'_> {
+            type Ok = ();
+            type Error = Never;
 
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
-        self.writer.item(value)
-    }
+            fn $add<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
+                self.writer.item(value)
+            }
 
-    fn end(self) -> Done {
-        self.writer.put(self.end)
-    }
+            fn end(self) -> Done {
+                self.writer.put(self.end)
+            }
+        }
+    )*};
 }
 
-impl SerializeTuple for Open<'_> {
-    type Ok = ();
-    type Error = Never;
+/// The same of values that have names.
+macro_rules! fields {
+    ($($kind:ident),*) => {$(
+        impl $kind for Open<'_> {
+            type Ok = ();
+            type Error = Never;
 
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
-        self.writer.item(value)
-    }
+            fn serialize_field<T: Serialize + ?Sized>(
+                &mut self,
+                name: &'static str,
+                value: &T,
+            ) -> Done {
+                self.writer.field(name, value)
+            }
 
-    fn end(self) -> Done {
-        self.writer.put(self.end)
-    }
+            fn end(self) -> Done {
+                self.writer.put(self.end)
+            }
+        }
+    )*};
 }
 
-impl SerializeTupleStruct for Open<'_> {
-    type Ok = ();
-    type Error = Never;
+items!(
+    SerializeSeq: serialize_element,
+    SerializeTuple: serialize_element,
+    SerializeTupleStruct: serialize_field,
+    SerializeTupleVariant: serialize_field
+);
 
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
-        self.writer.item(value)
-    }
-
-    fn end(self) -> Done {
-        self.writer.put(self.end)
-    }
-}
-
-impl SerializeTupleVariant for Open<'_> {
-    type Ok = ();
-    type Error = Never;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
-        self.writer.item(value)
-    }
-
-    fn end(self) -> Done {
-        self.writer.put(self.end)
-    }
-}
+fields!(SerializeStruct, SerializeStructVariant);
 
 impl SerializeMap for Open<'_> {
     type Ok = ();
@@ -376,32 +373,6 @@ impl SerializeMap for Open<'_> {
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
         self.writer.put(":")?;
         value.serialize(&mut *self.writer)
-    }
-
-    fn end(self) -> Done {
-        self.writer.put(self.end)
-    }
-}
-
-impl SerializeStruct for Open<'_> {
-    type Ok = ();
-    type Error = Never;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Done {
-        self.writer.field(name, value)
-    }
-
-    fn end(self) -> Done {
-        self.writer.put(self.end)
-    }
-}
-
-impl SerializeStructVariant for Open<'_> {
-    type Ok = ();
-    type Error = Never;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Done {
-        self.writer.field(name, value)
     }
 
     fn end(self) -> Done {

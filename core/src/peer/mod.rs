@@ -219,6 +219,11 @@ impl Peer {
         self.dialled == (self.transport == Transport::Tcp)
     }
 
+    /// Whether it sends what it is asked for, as far as it has shown.
+    pub const fn answers_us(&self) -> bool {
+        !self.chokes_us && !self.snubbed
+    }
+
     /// Whether it has everything.
     pub const fn is_seed(&self) -> bool {
         matches!(self.has, Has::All)

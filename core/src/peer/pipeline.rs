@@ -10,7 +10,7 @@ use alloc::collections::VecDeque;
 
 use super::rate::Rate;
 use crate::layout::Block;
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, time_of};
 
 /// Requests out before anything is known of a peer.
 const FIRST_LIMIT: u32 = 16;
@@ -26,6 +26,8 @@ const RATE_LIFE: Duration = Duration::from_secs(2);
 const ROUND_TRIP_LIFE: Duration = Duration::from_secs(10);
 /// Requests beyond the product, so that whole blocks in flight do not starve the pipe.
 const SPARE: u32 = 1;
+/// What a block is taken to need at the most.
+const LONGEST: Duration = Duration::from_secs(60);
 /// L of the formulas.
 const BLOCK: u64 = 16 * 1024;
 
@@ -212,9 +214,8 @@ impl Pipeline {
 
     /// How long a block asked for now should take: what it takes of late, or what the queue says.
     pub fn expected(&self, now: Instant) -> Duration {
-        let rate = self.rate(now).max(1);
         let queue = (u64::from(self.outstanding()) + 1) * BLOCK;
-        let queued = Duration::from_micros((queue * 1_000_000 / rate).min(60_000_000));
+        let queued = time_of(queue, self.rate(now)).min(LONGEST);
         match self.smoothed {
             Some(smoothed) => smoothed.max(queued.min(smoothed * 4)),
             None => Duration::from_secs(2),
@@ -229,8 +230,7 @@ impl Pipeline {
             return;
         };
         // Our own queue makes every answer late; only what it cannot explain means a longer path.
-        let rate = self.delivered.per_second(now).max(1);
-        let queue = Duration::from_micros(4 * BLOCK * 1_000_000 / rate);
+        let queue = time_of(4 * BLOCK, self.rate(now));
         if took <= shortest * 3 / 2 + MARGIN * 2 + queue {
             self.recent = None;
             return;
@@ -296,11 +296,6 @@ impl Pipeline {
     fn best_rate(&self) -> u64 {
         self.best.0.max(self.best.1).max(1)
     }
-}
-
-/// How long `bytes` take at `rate` bytes a second.
-fn time_of(bytes: u64, rate: u64) -> Duration {
-    Duration::from_micros(bytes * 1_000_000 / rate.max(1))
 }
 
 #[cfg(test)]

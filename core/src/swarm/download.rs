@@ -281,7 +281,7 @@ impl Swarm {
         let now = self.now;
         let fastest = |among_senders: bool| {
             let able = self.peers.values().filter(|peer| {
-                let delivers = !peer.chokes_us && !peer.snubbed && peer.pipeline.delivered() > 0;
+                let delivers = peer.answers_us() && peer.pipeline.delivered() > 0;
                 let is_sender = senders.contains(&peer.key);
                 delivers && peer.has(piece.get()) && is_sender == among_senders
             });

@@ -97,9 +97,8 @@ impl Swarm {
         let Some(torrent) = torrent.filter(|_| is_seed && self.crowded) else {
             return Vec::new();
         };
-        let gives = |peer: &&Peer| {
-            !peer.is_seed() && !peer.chokes_us && !peer.snubbed && peer.pipeline.delivered() > 0
-        };
+        let gives =
+            |peer: &&Peer| !peer.is_seed() && peer.answers_us() && peer.pipeline.delivered() > 0;
         let givers: Vec<&Peer> = self.peers.values().filter(gives).collect();
         let pieces = torrent.window.ranges().iter().flat_map(Clone::clone);
         let lacking = pieces.filter(|piece| !torrent.cache.has(*piece));
@@ -112,7 +111,7 @@ impl Swarm {
         let useful = self
             .peers
             .values()
-            .filter(|peer| !peer.chokes_us && peer.wanted && !peer.snubbed);
+            .filter(|peer| peer.answers_us() && peer.wanted);
         let peers = useful.map(|peer| peer.pipeline.expected(self.now));
         peers.chain(self.origin_expected()).min()
     }

@@ -15,7 +15,7 @@ use crate::ids::{OriginId, ReaderId};
 use crate::layout::{BLOCK_LENGTH, Block};
 use crate::peer::Peer;
 use crate::rng::Rng;
-use crate::time::Duration;
+use crate::time::{Duration, time_of};
 
 /// What a reader needs within this time is due. More is safer on a slow origin, and asks it for
 /// more that a peer would have brought.
@@ -169,7 +169,7 @@ impl Swarm {
 
     /// Whether a peer would send a piece.
     fn is_offered(&self, piece: u32) -> bool {
-        let able = |peer: &Peer| !peer.chokes_us && !peer.snubbed && peer.has(piece);
+        let able = |peer: &Peer| peer.answers_us() && peer.has(piece);
         self.peers.values().any(able)
     }
 
@@ -524,9 +524,4 @@ impl Swarm {
         self.retract(&evicted);
         run
     }
-}
-
-/// How long so many bytes take.
-fn time_of(bytes: u64, rate: u64) -> Duration {
-    Duration::from_micros(bytes.saturating_mul(1_000_000) / rate.max(1))
 }

@@ -8,7 +8,7 @@ use crate::ids::PeerKey;
 use crate::layout::{BLOCK_LENGTH, Block};
 use crate::peer::{Fault, Peer};
 use crate::selector;
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, time_of};
 use crate::wire::Message;
 
 /// Between two looks while requests are out.
@@ -114,11 +114,9 @@ impl Swarm {
         let quiet = now.since(out.at.max(peer.pipeline.last_block().unwrap_or(out.at)));
         let patience = selector::patience(peer.pipeline.expected(now), best);
         let rate = peer.pipeline.rate(now);
-        let left = ahead * 1_000_000 / rate.max(1);
         let is_slow = rate > 0
-            && best.is_some_and(|best| {
-                left > (selector::reasonable(best) * indulgence).as_micros() as u64
-            });
+            && best
+                .is_some_and(|best| time_of(ahead, rate) > selector::reasonable(best) * indulgence);
         quiet > patience || is_slow
     }
 
@@ -135,8 +133,7 @@ impl Swarm {
             return false;
         }
         let able = self.peers.values().filter(|peer| {
-            !peer.chokes_us
-                && !peer.snubbed
+            peer.answers_us()
                 && peer.has_block(block.piece.get(), block.begin / BLOCK_LENGTH)
                 && !peer.pipeline.has(block)
         });
