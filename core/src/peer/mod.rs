@@ -6,6 +6,7 @@ mod fault;
 mod parts;
 mod pipeline;
 mod rate;
+mod trial;
 mod uploads;
 
 use alloc::string::String;

@@ -9,6 +9,7 @@
 use alloc::collections::VecDeque;
 
 use super::rate::Rate;
+use super::trial::Trial;
 use crate::layout::Block;
 use crate::time::{Duration, Instant, time_of};
 
@@ -51,6 +52,7 @@ pub struct Pipeline {
     reqq: u32,
     limit: u32,
     probing: bool,
+    trial: Trial,
     /// Blocks that came in this probing round, and the best rate at its beginning.
     round: (u32, u64),
     shortest: Option<Duration>,
@@ -72,6 +74,7 @@ impl Default for Pipeline {
             reqq: DEFAULT_REQQ,
             limit: FIRST_LIMIT,
             probing: true,
+            trial: Trial::default(),
             round: (0, 0),
             shortest: None,
             recent: None,
@@ -248,11 +251,11 @@ impl Pipeline {
         let Some(shortest) = self.shortest else {
             return;
         };
-        let line = shortest * 2 + MARGIN * 2 + time_of(2 * BLOCK, self.best_rate());
-        if took > line {
+        let soon = shortest * 2 + MARGIN * 2;
+        if took > soon + time_of(2 * BLOCK, self.best_rate()) {
             self.step_back(now, shortest);
         } else if self.probing {
-            self.limit = (self.limit + 2).min(MAX_OUTSTANDING);
+            self.limit += 2;
             let queued = shortest * 2 + MARGIN + time_of(2 * BLOCK, self.best_rate());
             if self.smoothed.is_some_and(|smoothed| smoothed > queued) {
                 self.probing = false;
@@ -264,20 +267,24 @@ impl Pipeline {
             }
         } else {
             let margin = (shortest / 2).max((self.deviation * 2).min(MARGIN));
-            let product = self.best_rate() * (shortest + margin).as_micros() as u64 / 1_000_000;
-            let wanted = product.div_ceil(BLOCK) as u32 + SPARE;
             // Down by one a block, up at once.
-            self.limit = wanted.max(self.limit - 1).min(MAX_OUTSTANDING);
+            self.limit = requests_in(self.best_rate(), shortest + margin).max(self.limit - 1);
         }
+        if took > soon && !self.probing {
+            let delivered = self.delivered.total();
+            let rate = self.rate(now);
+            let worth = self.trial.late(now, took, self.limit, delivered, rate);
+            self.limit = self.limit.max(worth);
+        }
+        self.limit = self.limit.min(MAX_OUTSTANDING);
     }
 
-    /// Others stand in line before us: what comes now counts, not the best there was, or all of us
-    /// would fill the line.
+    /// Others stand in line before us, it seems: what comes now counts, not the best there was, or
+    /// all of us would fill the line.
     fn step_back(&mut self, now: Instant, shortest: Duration) {
         self.probing = false;
-        let product = self.rate(now) * (shortest * 3 / 2).as_micros() as u64 / 1_000_000;
-        let wanted = product.div_ceil(BLOCK) as u32 + SPARE;
-        self.limit = wanted.max(self.limit - self.limit.div_ceil(4));
+        let less = self.limit - self.limit.div_ceil(4);
+        self.limit = requests_in(self.rate(now), shortest * 3 / 2).max(less);
     }
 
     /// Takes the rate at which blocks came since this one was asked for.
@@ -298,26 +305,34 @@ impl Pipeline {
     }
 }
 
+/// Requests that fill `time` at `rate` bytes per second.
+fn requests_in(rate: u64, time: Duration) -> u32 {
+    let product = rate * time.as_micros() as u64 / 1_000_000;
+    product.div_ceil(BLOCK) as u32 + SPARE
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::layout::{Arrangement, Layout};
     use alloc::collections::BTreeMap;
     use alloc::vec;
+    use alloc::vec::Vec;
+
+    /// One huge file in huge pieces.
+    fn layout() -> Layout {
+        let film = crate::layout::FileEntry {
+            path: vec!["film".into()],
+            length: 1 << 32,
+            pad: false,
+            start: 0,
+        };
+        Layout::new(Arrangement::Contiguous, 1 << 30, vec![film]).unwrap()
+    }
 
     /// Runs a pipeline against a pipe of this rate and round trip: (blocks a second at the end, requests out).
     fn run(rate: u64, round_trip: Duration, secs: u64) -> (u64, u32) {
-        let layout = Layout::new(
-            Arrangement::Contiguous,
-            1 << 30,
-            vec![crate::layout::FileEntry {
-                path: vec!["film".into()],
-                length: 1 << 32,
-                pad: false,
-                start: 0,
-            }],
-        );
-        let layout = layout.unwrap();
+        let layout = layout();
         let piece = layout.piece(0).unwrap();
         let mut pipeline = Pipeline::default();
         let mut answers: BTreeMap<Instant, Block> = BTreeMap::new();
@@ -338,6 +353,37 @@ mod tests {
             late += u64::from(now + Duration::from_secs(2) > end);
         }
         (late * BLOCK / 2, pipeline.limit())
+    }
+
+    #[test]
+    fn a_peer_that_serves_in_pulses_is_not_taken_for_one_with_a_queue() {
+        // Transmission answers every half second what was asked for; it was quick once, by chance.
+        const MOST: usize = 64;
+        let piece = layout().piece(0).unwrap();
+        let mut pipeline = Pipeline::default();
+        let mut blocks = (0..).map(|number| layout().block(piece, number).unwrap());
+        let first = blocks.next().unwrap();
+        pipeline.ask(Instant::START, first);
+        pipeline.answer(Instant::from_micros(5_000), first);
+        let mut now = Instant::from_micros(5_000);
+        for beat in 1..=60 {
+            while pipeline.room() > 0 {
+                pipeline.ask(now, blocks.next().unwrap());
+            }
+            now = Instant::from_micros(beat * 500_000);
+            let asked: Vec<Block> = pipeline.iter().map(|asked| asked.block).collect();
+            for (number, block) in asked.into_iter().take(MOST).enumerate() {
+                // Its buffer holds one; the next waits for an acknowledgement.
+                let at = now + Duration::from_millis(if number == 0 { 0 } else { 40 });
+                pipeline.answer(at, block);
+            }
+        }
+        let rate = pipeline.rate(now) / BLOCK;
+        assert!(
+            rate >= MOST as u64,
+            "{rate} blocks a second of {}",
+            MOST * 2
+        );
     }
 
     #[test]
