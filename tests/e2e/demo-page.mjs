@@ -68,6 +68,16 @@ export class DemoPage {
     }, seconds);
   }
 
+  /** Goes so many seconds further, until it plays there; three times at the most. */
+  async playsFurtherOn(seconds) {
+    const goesOn = (from) => document.querySelector("video").currentTime > from + 1;
+    for (let place = 1; place < 3; place += 1) {
+      const from = await this.seek(seconds);
+      if (await this.#page.waitForFunction(goesOn, { timeout: 15_000, polling: 50 }, from).catch(() => null)) return;
+    }
+    await this.until(goesOn, await this.seek(seconds));
+  }
+
   /** Presses what has this role and begins with this name. */
   async press(name, role = "button") {
     await (await this.#find(role, name)).click();

@@ -14,6 +14,8 @@ import type { Confession, Neighbours } from "../neighbours.js";
 /** Frames at the most: each has an engine, and this machine has only so much. */
 const MAX_FRAMES = 12;
 const VIEWERS = 5;
+/** What one of them holds at the most, however long the film. */
+const MAX_HELD = 64 * 1024 * 1024;
 const SEEKS = 20;
 const SEEK_EVERY_MS = 200;
 /** For the picture after the last seek. */
@@ -85,9 +87,10 @@ export class BreakIt implements View {
     const seconds = Number.isFinite(this.#video.duration) ? this.#video.duration : 60;
     const at = this.#video.currentTime / seconds;
     const file = film.file?.index ?? 0;
+    // All over the film, each with half of it: between them they hold it whole, though none of them does.
+    const windowBytes = Math.max(this.#windowBytes(), Math.min((film.file?.length ?? 0) / 2, MAX_HELD));
     const added = Array.from({ length: VIEWERS }, (_, number) =>
-      // All over the film: between them they may hold it whole, though none of them does.
-      this.#add({ kind: "viewer", magnet: film.torrent.magnet, file, from: (at + (number + 1) / (VIEWERS + 1)) % 1, seconds, windowBytes: this.#windowBytes() }),
+      this.#add({ kind: "viewer", magnet: film.torrent.magnet, file, from: (at + (number + 1) / (VIEWERS + 1)) % 1, seconds, windowBytes }),
     ).filter(Boolean).length;
     if (added > 0) this.#say(`${added} viewers joined; they take from the swarm and give to it.`);
   }
