@@ -92,11 +92,11 @@ def seeding(*args):
         yield Seeder(process)
 
 
-def get(source, out: Path, *args) -> str:
+def get(source, out: Path, *args, patience: float = PATIENCE) -> str:
     """`headwater get` to its end; the digest of what came."""
     command = [HEADWATER, "get", str(source), "-o", "-", *map(str, args)]
     with out.open("wb") as pipe:
-        subprocess.run(command, stdout=pipe, check=True, timeout=PATIENCE)
+        subprocess.run(command, stdout=pipe, check=True, timeout=patience)
     return digest(out)
 
 
@@ -200,7 +200,7 @@ def film_in(here: Path, length: int, announce: str, version="v1"):
 
 
 def in_a_network_of_our_own():
-    """Runs the script again where there is an ordinary address, and ends with it; some peers refuse loopback."""
+    """Runs the script again where there are two ordinary addresses, and ends with it; some peers refuse loopback."""
     if "HEADWATER_ADDRESS" in os.environ:
         return
     unshare = ["unshare", "--net", *([] if os.getuid() == 0 else ["--map-root-user"])]
@@ -208,6 +208,7 @@ def in_a_network_of_our_own():
         ip link set lo up
         ip link add veth0 type veth peer name veth1
         ip addr add 10.99.0.1/24 dev veth0
+        ip addr add 10.99.0.2/24 dev veth0
         ip link set veth0 up
         ip link set veth1 up
         ip route add default via 10.99.0.1
