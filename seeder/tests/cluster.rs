@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use support::cluster::{Crowd, Cut, Redis, TrackerOfThree};
+use support::cluster::{Crowd, Cut, Redis, Told, TrackerOfThree, announce_tcp, completed};
 
 /// Redis and three trackers, the third behind a line that can be cut.
 struct Three {
@@ -127,6 +127,80 @@ fn a_tracker_that_is_cut_off_serves_its_own_and_is_missed_by_nobody() {
     assert!(!crowd.met_by(13).is_empty() && crowd.met_by(13).iter().all(|n| n % 3 == 2));
     three.line.mend();
     crowd.until_counted(2, 14, "all again");
+}
+
+#[test]
+fn peers_over_tcp_are_named_by_all_trackers_and_outlive_the_one_they_announced_to() {
+    let mut three = Three::start();
+    let mut crowd = Crowd::default();
+    crowd.join(three.address(0), 1);
+    // One seed and eight leechers, in turn at each.
+    for port in 1..=8 {
+        announce_tcp(
+            three.address(port as usize % 3),
+            port,
+            u64::from(port > 1),
+            "",
+        );
+    }
+    let told = announce_tcp(three.address(0), 9, 1, "");
+    let expected = Told {
+        complete: 1,
+        incomplete: 9,
+        ports: (1..=8).collect(),
+    };
+    assert_eq!(told, expected, "with the one over WebRTC");
+    assert_eq!(counted(&mut crowd, 0), 10);
+
+    // A seed hears of leechers alone; who completes is counted once, wherever it is asked.
+    announce_tcp(three.address(2), 2, 0, "&event=completed");
+    announce_tcp(three.address(2), 2, 0, "&event=completed");
+    announce_tcp(three.address(1), 4, 0, "&event=completed");
+    let told = announce_tcp(three.address(0), 1, 0, "");
+    assert_eq!((told.complete, told.ports), (3, vec![3, 5, 6, 7, 8, 9]));
+    for at in 0..3 {
+        assert_eq!(completed(three.address(at)), 2, "at {at}");
+    }
+
+    // Who stops is gone everywhere, and who has the same address is the same peer.
+    announce_tcp(three.address(0), 3, 1, "&event=stopped");
+    announce_tcp(three.address(2), 8, 1, "&peer_id=-YY0000-............");
+    let told = announce_tcp(three.address(1), 7, 1, "");
+    assert_eq!(told.ports, [1, 2, 4, 5, 6, 8, 9]);
+
+    three.trackers[0].take().expect("it lives").kill();
+    let told = announce_tcp(three.address(1), 7, 1, "");
+    assert_eq!(told.ports, [1, 2, 4, 5, 6, 8, 9], "those it had, too");
+
+    // Without Redis each has its own; afterwards those that announce again are everyone's.
+    three.redis.kill();
+    let told = announce_tcp(three.address(1), 7, 1, "");
+    assert_eq!(told.ports, [1, 4], "port 3 n + 1");
+    three.redis.restart();
+    let is_shared = |_: &Crowd| {
+        announce_tcp(three.address(1), 7, 1, "");
+        announce_tcp(three.address(2), 5, 1, "").ports.contains(&7)
+    };
+    crowd.until(is_shared, "who announces again is named elsewhere");
+}
+
+#[test]
+fn an_announce_over_http_costs_redis_the_same_in_a_small_swarm_and_in_a_large_one() {
+    let three = Three::start();
+    let mut ports = 1..;
+    let mut cost = |count: u16| {
+        let before = three.redis.commands();
+        for port in ports.by_ref().take(count.into()) {
+            let told = announce_tcp(three.address(port as usize % 3), port, 1, "");
+            assert_eq!(told.ports.len(), usize::from(port - 1).min(80));
+        }
+        (three.redis.commands() - before) as f64 / f64::from(count)
+    };
+    let few = cost(30);
+    cost(540);
+    let many = cost(30);
+    println!("commands an announce over HTTP: {few} among 30, {many} among 600");
+    assert!(few < 13.0 && (few - many).abs() < 0.5, "{few}, {many}");
 }
 
 #[test]

@@ -44,6 +44,7 @@ async fn serve(State(handle): State<TrackerHandle>, mut request: Request) -> Res
     let client = web::client_of(shared, seen, &fields);
     match web::answer(shared, &asked, client) {
         Answer::Page(page) => respond(page),
+        Answer::Question(question) => respond(Page::answer(question.answer_alone(shared))),
         Answer::Upgrade(_) if !shared.open_one() => respond(Page::too_many()),
         Answer::Upgrade(accept) => {
             // From here on it is counted, and given back when this is dropped, unless it arrives.

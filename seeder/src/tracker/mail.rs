@@ -8,6 +8,9 @@ use headwater_core::tracker::server::ConnKey;
 use mio::Waker;
 use mio::net::TcpStream;
 
+use super::cluster::Caller;
+use super::web::Page;
+
 /// What others want of a thread.
 pub(super) enum Mail {
     /// Serve a new connection.
@@ -16,6 +19,8 @@ pub(super) enum Mail {
     Close(ConnKey, &'static str),
     /// Close all, by then.
     Drain(Instant),
+    /// Send the page that this one waits for.
+    Page(Caller, Page),
     /// Send a message.
     Send(ConnKey, String),
     /// End.

@@ -11,6 +11,7 @@ mod frame;
 mod mail;
 mod metrics;
 mod plain;
+mod reply;
 mod slots;
 mod socket;
 mod tls;
@@ -28,11 +29,11 @@ use cluster::Cluster;
 pub use cluster::RedisAddress;
 pub use config::{TlsFiles, TrackerConfig};
 pub use embedded::router;
-use headwater_core::ids::SwarmHash;
+use headwater_core::ids::{PeerId, SwarmHash};
 use headwater_core::time::Instant;
 use headwater_core::tracker::message::Counts;
 use headwater_core::tracker::server::{
-    Input, Output, PlainAnnounce, PlainResponse, Stats, Tracker,
+    Abroad, Drawn, Input, Output, PlainAnnounce, PlainResponse, Shares, Stats, Tracker,
 };
 use mail::{Mail, Mailbox};
 use slots::{MAX_THREADS, thread_of};
@@ -222,13 +223,25 @@ impl Shared {
         }
     }
 
-    fn announce_plain(&self, announce: &PlainAnnounce) -> Result<PlainResponse, &'static str> {
+    fn arrive_plain(&self, announce: &PlainAnnounce) -> Result<Option<PeerId>, &'static str> {
         let now = self.now();
-        self.tracker().announce_plain(now, announce)
+        self.tracker().arrive_plain(now, announce)
     }
 
-    fn scrape(&self, hashes: &[SwarmHash]) -> Vec<Counts> {
-        self.tracker().scrape(hashes)
+    fn announce_plain(
+        &self,
+        announce: &PlainAnnounce,
+        shares: &Shares,
+        drawn: &Drawn,
+    ) -> Result<PlainResponse, &'static str> {
+        let (now, nobody) = (self.now(), Abroad::default());
+        let abroad = shares.get(&announce.info_hash).unwrap_or(&nobody);
+        let mut tracker = self.tracker();
+        tracker.announce_plain_among(now, announce, abroad, drawn)
+    }
+
+    fn scrape(&self, hashes: &[SwarmHash], shares: &Shares) -> Vec<Counts> {
+        self.tracker().scrape(hashes, shares)
     }
 
     /// Whether one more socket is taken at all.

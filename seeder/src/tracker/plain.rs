@@ -6,28 +6,82 @@ use std::net::{IpAddr, SocketAddr};
 
 use headwater_core::ids::{PeerId, SwarmHash};
 use headwater_core::tracker::message::{AnnounceEvent, Counts, MAX_SCRAPED};
-use headwater_core::tracker::server::{PlainAnnounce, PlainResponse};
+use headwater_core::tracker::server::{Drawn, PlainAnnounce, PlainResponse, Shares};
 
 use super::Shared;
 
 /// Addresses a client gets that does not say how many it wants.
 const WANTED: usize = 50;
 
-/// The answer to an announce of `client`.
-pub(super) fn announce(shared: &Shared, query: &str, client: IpAddr) -> Vec<u8> {
-    let outcome = Asked::read(query, client).and_then(|asked| {
-        let response = shared.announce_plain(&asked.announce)?;
-        Ok(encode(&asked, &response))
-    });
-    outcome.unwrap_or_else(failure)
+/// What is asked.
+pub(super) enum Question {
+    Announce(Asked),
+    Scrape(Vec<SwarmHash>),
 }
 
-fn failure(reason: &str) -> Vec<u8> {
+impl Question {
+    /// An announce of `client`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn read_announce(query: &str, client: IpAddr) -> Result<Self, &'static str> {
+        Asked::read(query, client).map(Self::Announce)
+    }
+
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn read_scrape(query: &str) -> Result<Self, &'static str> {
+        let named = fields_of(query).filter(|(name, _)| *name == "info_hash");
+        let hashes: Option<Vec<SwarmHash>> = named
+            .map(|(_, value)| <[u8; 20]>::try_from(&*value).ok().map(SwarmHash))
+            .collect();
+        let hashes = hashes.filter(|hashes| !hashes.is_empty());
+        let mut hashes = hashes.ok_or("name the info hashes, 20 bytes each")?;
+        hashes.truncate(MAX_SCRAPED);
+        hashes.sort_unstable();
+        hashes.dedup();
+        Ok(Self::Scrape(hashes))
+    }
+
+    pub(super) const fn announce(&self) -> Option<&PlainAnnounce> {
+        match self {
+            Self::Announce(asked) => Some(&asked.announce),
+            Self::Scrape(_) => None,
+        }
+    }
+
+    /// What it is about.
+    pub(super) const fn swarms(&self) -> &[SwarmHash] {
+        match self {
+            Self::Announce(asked) => std::slice::from_ref(&asked.announce.info_hash),
+            Self::Scrape(hashes) => hashes.as_slice(),
+        }
+    }
+
+    /// The answer, nobody else being asked.
+    pub(super) fn answer_alone(&self, shared: &Shared) -> Vec<u8> {
+        self.answer(shared, &Shares::new(), &Drawn::default())
+    }
+
+    /// The answer, a cluster having so much of its swarms, and these peers among others.
+    pub(super) fn answer(&self, shared: &Shared, shares: &Shares, drawn: &Drawn) -> Vec<u8> {
+        match self {
+            Self::Announce(asked) => {
+                let response = shared.announce_plain(&asked.announce, shares, drawn);
+                let encoded = response.map(|response| encode(asked, &response));
+                encoded.unwrap_or_else(failure)
+            }
+            Self::Scrape(hashes) => encode_scrape(hashes, &shared.scrape(hashes, shares)),
+        }
+    }
+}
+
+pub(super) fn failure(reason: &str) -> Vec<u8> {
     format!("d14:failure reason{}:{reason}e", reason.len()).into_bytes()
 }
 
 /// An announce, and how its answer shall look.
-struct Asked {
+pub(super) struct Asked {
     announce: PlainAnnounce,
     is_compact: bool,
     is_with_ids: bool,
@@ -125,19 +179,9 @@ fn encode(asked: &Asked, response: &PlainResponse) -> Vec<u8> {
 }
 
 /// The answer to a scrape.
-pub(super) fn scrape(shared: &Shared, query: &str) -> Vec<u8> {
-    let named = fields_of(query).filter(|(name, _)| *name == "info_hash");
-    let hashes: Option<Vec<SwarmHash>> = named
-        .map(|(_, value)| <[u8; 20]>::try_from(&*value).ok().map(SwarmHash))
-        .collect();
-    let Some(mut hashes) = hashes.filter(|hashes| !hashes.is_empty()) else {
-        return failure("name the info hashes, 20 bytes each");
-    };
-    hashes.truncate(MAX_SCRAPED);
-    hashes.sort_unstable();
-    hashes.dedup();
+fn encode_scrape(hashes: &[SwarmHash], counts: &[Counts]) -> Vec<u8> {
     let mut out = b"d5:filesd".to_vec();
-    for (hash, counts) in hashes.iter().zip(shared.scrape(&hashes)) {
+    for (hash, counts) in hashes.iter().zip(counts) {
         out.extend_from_slice(b"20:");
         out.extend_from_slice(&hash.0);
         let mut text = String::new();

@@ -85,6 +85,8 @@ impl Stream {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum State {
+    /// What was asked is being found out; what is said meanwhile waits.
+    Asked,
     /// The head of a request is awaited.
     Head,
     /// A WebSocket.
@@ -156,6 +158,7 @@ impl Socket {
 
     /// The head of the next request has so long.
     pub(super) fn await_head(&mut self, now: Instant, config: &TrackerConfig) {
+        self.state = State::Head;
         self.until = now + config.header_timeout;
     }
 
@@ -184,7 +187,7 @@ impl Socket {
             self.inbox = whole;
         }
         match self.state {
-            State::Head => {}
+            State::Asked | State::Head => {}
             State::Open => {
                 // What is to come is known: no doubling.
                 let length = frame::length(&self.inbox).unwrap_or(0);
@@ -207,6 +210,11 @@ impl Socket {
         loop {
             let rest = &mut bytes[at..];
             let used = match self.state {
+                State::Asked if rest.len() <= MAX_HEAD => None,
+                State::Asked => {
+                    self.state = State::Closing;
+                    None
+                }
                 State::Head => self.parse_head(rest, listen),
                 State::Open => self.parse_frame(now, rest, config, listen),
                 State::Closing | State::Shut => Some(rest.len()),

@@ -7,7 +7,8 @@ use std::net::IpAddr;
 
 use sha1::{Digest as _, Sha1};
 
-use super::{Shared, metrics, plain};
+use super::plain::{self, Question};
+use super::{Shared, metrics};
 use crate::http::is_local_host;
 
 /// RFC 6455, 1.3.
@@ -33,10 +34,11 @@ pub(super) struct Request<'a> {
 }
 
 /// What to do about it.
-#[derive(Debug)]
 pub(super) enum Answer {
     /// Send this, and close or wait for more.
     Page(Page),
+    /// Send what this comes to.
+    Question(Question),
     /// Become a WebSocket, with this `Sec-WebSocket-Accept`.
     Upgrade(String),
 }
@@ -60,6 +62,11 @@ impl Page {
 
     fn words(status: u16, words: &str) -> Self {
         Self::text(status, words.as_bytes().to_vec())
+    }
+
+    /// To a question.
+    pub(super) const fn answer(body: Vec<u8>) -> Self {
+        Self::text(200, body)
     }
 
     /// For a socket more than there may be.
@@ -157,14 +164,21 @@ fn respond(shared: &Shared, request: &Request<'_>, client: IpAddr) -> Result<Ans
         },
         // Some clients put the WebSocket at the root.
         "/" if !is_upgrade(request.fields) => Page::words(200, WORDS),
-        "/scrape" => Page::text(200, plain::scrape(shared, query)),
+        "/scrape" => return Ok(questioned(Question::read_scrape(query))),
         "/announce" if query.contains("info_hash=") => {
-            Page::text(200, plain::announce(shared, query, client))
+            return Ok(questioned(Question::read_announce(query, client)));
         }
         "/announce" | "/" => return upgrade(shared, request.fields),
         _ => Page::words(404, "nothing here; the tracker is at /announce\n"),
     };
     Ok(Answer::Page(page))
+}
+
+fn questioned(question: Result<Question, &'static str>) -> Answer {
+    match question {
+        Ok(question) => Answer::Question(question),
+        Err(reason) => Answer::Page(Page::answer(plain::failure(reason))),
+    }
 }
 
 /// Whether the client wants the connection closed after this.

@@ -15,13 +15,12 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use tracing::{debug, warn};
 
-use super::Shared;
 use super::config::TrackerConfig;
 use super::frame::{self, Kind};
 use super::mail::{Mail, Mailbox};
 use super::slots::{Slots, slot_of, thread_of};
 use super::socket::{Over, Said, Socket, State, Stream};
-use super::web::{self, Answer, Page};
+use super::{Shared, reply};
 use crate::http::is_of_one_connection;
 
 const LISTENER: Token = Token(usize::MAX);
@@ -197,6 +196,15 @@ impl Worker {
             Mail::Accepted(stream, seen) => self.add(stream, seen, &[], None),
             Mail::Upgraded(stream, said, client) => self.add(stream, client, &said, Some(client)),
             Mail::Close(key, reason) => self.obey(Output::Close(key, reason)),
+            Mail::Page(caller, page) => {
+                let (now, slot) = (self.now, slot_of(caller.key));
+                let socket = self.sockets.named(caller.key);
+                if socket.is_some_and(|one| reply::send(&self.shared, one, now, caller, &page)) {
+                    self.soil(slot);
+                    // What it said while it waited.
+                    self.take(slot, &mut []);
+                }
+            }
             Mail::Send(key, text) => self.obey(Output::Send(key, text)),
             Mail::Drain(until) => {
                 self.listener = None;
@@ -262,24 +270,8 @@ impl Worker {
                 }
             }
             Said::Request(request) => {
-                let client = web::client_of(shared, socket.seen, request.fields);
-                let page = match web::answer(shared, &request, client) {
-                    Answer::Page(page) => page,
-                    Answer::Upgrade(accept) if shared.admit(client) => {
-                        socket.counted = Some(client);
-                        web::write_upgrade(socket.outbox(), &accept);
-                        socket.opened(now, &config);
-                        shared.tell(Input::Connected(socket.key), outputs);
-                        return;
-                    }
-                    Answer::Upgrade(_) => Page::too_many(),
-                };
-                let is_last =
-                    request.is_last || page.status >= 400 || web::is_closing(request.fields);
-                page.write(socket.outbox(), is_last);
-                match is_last {
-                    true => socket.hang_up(0),
-                    false => socket.await_head(now, &config),
+                if reply::reply(shared, socket, now, &request) {
+                    shared.tell(Input::Connected(socket.key), outputs);
                 }
             }
         });
@@ -396,7 +388,9 @@ impl Worker {
         let open: Vec<usize> = (0..self.sockets.len())
             .filter(|slot| {
                 let socket = self.sockets.get(*slot);
-                socket.is_some_and(|one| matches!(one.state, State::Head | State::Open))
+                socket.is_some_and(|one| {
+                    matches!(one.state, State::Asked | State::Head | State::Open)
+                })
             })
             .collect();
         let left = until.saturating_duration_since(self.now);

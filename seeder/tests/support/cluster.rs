@@ -111,7 +111,8 @@ impl Redis {
         let said = self.say(&["INFO", "commandstats"]);
         let count = |line: &str| {
             let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
-            let ours = ["zadd", "zrem", "zrevrange", "expire", "publish"].contains(&name);
+            let is_theirs = ["auth", "command", "info", "ping", "quit", "subscribe"];
+            let ours = !is_theirs.contains(&name.split('|').next()?);
             ours.then(|| rest.split(',').next()?.parse::<i64>().ok())?
         };
         said.lines().filter_map(count).sum()
@@ -245,6 +246,59 @@ pub struct Peer {
     pub counted: u64,
     is_awaiting: bool,
     announces: u8,
+}
+
+/// What a tracker told a peer over TCP.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Told {
+    pub complete: u64,
+    pub incomplete: u64,
+    /// Ports of the peers it named, in order.
+    pub ports: Vec<u16>,
+}
+
+/// A peer over TCP announces from this port.
+pub fn announce_tcp(tracker: SocketAddr, port: u16, left: u64, more: &str) -> Told {
+    let path = format!(
+        "/announce?info_hash={}&peer_id=-XX0000-{port:012}&port={port}&left={left}&numwant=80{more}",
+        "%fe".repeat(20)
+    );
+    let body = super::request(tracker, "GET", &path, &[]).body;
+    let number = |name: &str| number_in(&body, name);
+    let at = find(&body, b"5:peers").expect("peers") + b"5:peers".len();
+    let colon = at + find(&body[at..], b":").expect("a length");
+    let length = std::str::from_utf8(&body[at..colon]).expect("text");
+    let length: usize = length.parse().expect("a number");
+    let compact = body[colon + 1..][..length].chunks(6);
+    let mut ports: Vec<u16> = compact
+        .map(|peer| u16::from_be_bytes([peer[4], peer[5]]))
+        .collect();
+    ports.sort_unstable();
+    Told {
+        complete: number("complete"),
+        incomplete: number("incomplete"),
+        ports,
+    }
+}
+
+/// How often a scrape over HTTP says that the swarm was completed.
+pub fn completed(tracker: SocketAddr) -> u64 {
+    let path = format!("/scrape?info_hash={}", "%fe".repeat(20));
+    let body = super::request(tracker, "GET", &path, &[]).body;
+    number_in(&body, "downloaded")
+}
+
+fn find(whole: &[u8], part: &[u8]) -> Option<usize> {
+    whole.windows(part.len()).position(|window| window == part)
+}
+
+/// The number a bencoded dictionary has under this name.
+fn number_in(body: &[u8], name: &str) -> u64 {
+    let key = format!("{}:{name}i", name.len());
+    let from = find(body, key.as_bytes()).expect("its name") + key.len();
+    let to = from + find(&body[from..], b"e").expect("its end");
+    let digits = std::str::from_utf8(&body[from..to]).expect("text");
+    digits.parse().expect("a number")
 }
 
 /// Peers that answer every offer.

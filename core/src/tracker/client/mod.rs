@@ -6,149 +6,31 @@
 //! keeps everything bounded.
 
 mod connections;
+mod heard;
 mod link;
 mod neighbours;
 mod offers;
 mod retries;
+mod words;
 
 use super::Progress;
-use super::message::{
-    Action, Announce, AnnounceEvent, Answer, ClientMessage, MAX_OFFERS, OfferId, ServerMessage,
-    is_worth_offers,
-};
+use super::message::{Announce, AnnounceEvent, Answer, ClientMessage, MAX_OFFERS, is_worth_offers};
 use super::sdp;
-use crate::ids::{PeerId, PeerKey, SwarmHash};
-use crate::pex::{News, Wish};
+use crate::ids::{PeerId, PeerKey};
+use crate::pex::Wish;
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
 use alloc::collections::VecDeque;
-use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use connections::{Connection, Connections, Way};
 use link::Link;
 use neighbours::Neighbours;
 use offers::Offers;
 use retries::Retries;
-use serde::Serialize;
+pub use words::{ClientConfig, Event, Input, Output, TrackerKey};
 
 /// Trackers of one swarm we talk to; the rest is ignored.
 pub const MAX_TRACKERS: usize = 32;
-
-/// Malformed messages after which a tracker is hung up on.
-const MAX_MALFORMED: u32 = 32;
-
-/// Warnings of one tracker connection we pass on.
-const MAX_WARNINGS: u32 = 8;
-
-/// What a client is and wants.
-#[derive(Clone, Debug)]
-pub struct ClientConfig {
-    /// Our name at the trackers.
-    pub peer_id: PeerId,
-    /// Which swarm.
-    pub swarm: SwarmHash,
-    /// WebSocket URLs; the first [`MAX_TRACKERS`] count.
-    pub trackers: Vec<String>,
-    /// Offers to bring to an announce, 0 to 10. Each costs a WebRTC connection in waiting; a
-    /// seeder that everyone is introduced to needs few or none.
-    pub offers_wanted: usize,
-    /// The upper half of every [`PeerKey`] this client gives out.
-    pub key_space: u32,
-    /// Luck.
-    pub seed: u64,
-    /// Connections to peers, those being made included.
-    pub max_connections: usize,
-}
-
-/// One connection to a tracker. Never used twice.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct TrackerKey(pub u32);
-
-/// What happened.
-#[derive(Clone, Copy, Debug)]
-pub enum Input<'a> {
-    /// The SDP to answer with, asked for by [`Output::AcceptOffer`].
-    AnswerMade(PeerKey, &'a str),
-    /// A connection that was open, or was being made, is gone.
-    Closed(PeerKey),
-    /// A connection (or an offer, or an answer) could not be made.
-    ConnectionFailed(PeerKey, &'a str),
-    /// Neighbours have something for us, as the swarm says.
-    Introduced(&'a News),
-    /// The SDP to offer, asked for by [`Output::MakeOffer`].
-    OfferMade(PeerKey, &'a str),
-    /// A connection's data channel is open.
-    Opened(PeerKey),
-    /// What we have by now.
-    Progress(Progress),
-    /// We leave: say so to every tracker. Open connections stay the driver's.
-    Stopped,
-    /// [`Client::poll_timeout`] has come.
-    TimedOut,
-    /// The socket closed, or never opened, for this reason.
-    TrackerClosed(TrackerKey, &'a str),
-    /// The socket is open.
-    TrackerOpened(TrackerKey),
-    /// A text message.
-    TrackerReceived(TrackerKey, &'a str),
-}
-
-/// What to do.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Output {
-    /// Make a connection for this offer, answer with [`Input::AnswerMade`].
-    AcceptOffer(PeerKey, String),
-    /// Finish the connection of an earlier offer.
-    ApplyAnswer(PeerKey, String),
-    /// Close the socket, after what was sent on it has left. No [`Input::TrackerClosed`] is awaited.
-    CloseTracker(TrackerKey),
-    /// Close this connection, whatever state it is in. No [`Input::Closed`] is awaited.
-    Drop(PeerKey),
-    /// Something to tell the user.
-    Event(Event),
-    /// Something for neighbours, to be told to the swarm.
-    Introduce(Wish),
-    /// Make a connection of our own, answer with [`Input::OfferMade`].
-    MakeOffer(PeerKey),
-    /// Open a WebSocket to this URL.
-    OpenTracker(TrackerKey, String),
-    /// Send a text message.
-    SendTracker(TrackerKey, String),
-}
-
-/// Something to tell the user of a tracker.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-#[serde(tag = "state", rename_all = "camelCase")]
-pub enum Event {
-    /// It knows of us, and counts so many.
-    Announced {
-        /// The tracker.
-        url: String,
-        /// Peers that have everything.
-        complete: u64,
-        /// Peers that do not.
-        incomplete: u64,
-    },
-    /// The socket is open.
-    Connected {
-        /// The tracker.
-        url: String,
-    },
-    /// The socket is gone; it will be opened again.
-    Lost {
-        /// The tracker.
-        url: String,
-        /// Why.
-        message: String,
-    },
-    /// It said something odd, or warned us.
-    Warning {
-        /// The tracker.
-        url: String,
-        /// What.
-        message: String,
-    },
-}
 
 /// A swarm's client of all its trackers.
 #[derive(Debug)]
@@ -450,164 +332,6 @@ impl Client {
             {
                 link.hasten(now, retry);
             }
-        }
-    }
-
-    fn handle_tracker_opened(&mut self, now: Instant, key: TrackerKey) {
-        if let Some(link) = self.links.iter_mut().find(|link| link.key() == Some(key)) {
-            link.opened(now);
-            self.outputs.push_back(Output::Event(Event::Connected {
-                url: link.url.clone(),
-            }));
-        }
-    }
-
-    fn handle_tracker_closed(&mut self, now: Instant, key: TrackerKey, reason: &str) {
-        if let Some(at) = self.link_of(key) {
-            self.lose(now, at, reason, false);
-        }
-    }
-
-    /// Close a tracker's socket ourselves.
-    fn hang_up(&mut self, now: Instant, at: usize, reason: &str, is_hostile: bool) {
-        if let Some(key) = self.links[at].key() {
-            self.outputs.push_back(Output::CloseTracker(key));
-        }
-        self.lose(now, at, reason, is_hostile);
-    }
-
-    fn lose(&mut self, now: Instant, at: usize, reason: &str, is_hostile: bool) {
-        self.offers.returned(at);
-        let link = &mut self.links[at];
-        link.lost(now, is_hostile, &mut self.rng);
-        let message = reason.chars().take(200).collect();
-        self.outputs.push_back(Output::Event(Event::Lost {
-            url: link.url.clone(),
-            message,
-        }));
-    }
-
-    fn link_of(&self, key: TrackerKey) -> Option<usize> {
-        self.links.iter().position(|link| link.key() == Some(key))
-    }
-
-    fn handle_tracker_received(&mut self, now: Instant, key: TrackerKey, text: &str) {
-        let Some(at) = self.link_of(key) else { return };
-        if !self.links[at].is_message_allowed(now) {
-            return self.hang_up(now, at, "too many messages", true);
-        }
-        match ServerMessage::decode(text) {
-            Ok(message) => self.handle_message(now, at, message),
-            Err(malformed) => {
-                self.links[at].malformed += 1;
-                if self.links[at].malformed > MAX_MALFORMED {
-                    return self.hang_up(now, at, "too many malformed messages", true);
-                }
-                self.warn(at, malformed.to_string());
-            }
-        }
-    }
-
-    fn handle_message(&mut self, now: Instant, at: usize, message: ServerMessage) {
-        let ours = self.config.swarm;
-        match message {
-            ServerMessage::Offer {
-                info_hash,
-                peer_id,
-                offer_id,
-                sdp,
-            } if info_hash == ours => {
-                self.handle_offer(now, at, peer_id, offer_id, sdp);
-            }
-            ServerMessage::Answer {
-                info_hash,
-                peer_id,
-                offer_id,
-                sdp,
-            } if info_hash == ours => {
-                self.handle_answer(now, at, peer_id, offer_id, sdp);
-            }
-            ServerMessage::Response {
-                info_hash,
-                interval,
-                complete,
-                incomplete,
-                warning,
-            } if info_hash == ours => {
-                let (complete, incomplete) = (complete.unwrap_or(0), incomplete.unwrap_or(0));
-                let others = complete.saturating_add(incomplete).saturating_sub(1);
-                let is_hungry = self
-                    .connections
-                    .is_hungry(self.config.offers_wanted, others);
-                self.links[at].responded(now, interval, others, is_hungry, &mut self.rng);
-                if others == 0 {
-                    self.offers.returned(at);
-                }
-                let url = self.links[at].url.clone();
-                self.outputs.push_back(Output::Event(Event::Announced {
-                    url,
-                    complete,
-                    incomplete,
-                }));
-                if let Some(warning) = warning {
-                    self.warn(at, warning);
-                }
-            }
-            ServerMessage::Error {
-                action: Action::Announce,
-                info_hash,
-                reason,
-            } if info_hash.is_none_or(|hash| hash == ours) => {
-                self.links[at].refused(now, &mut self.rng);
-                self.warn(at, reason);
-            }
-            _ => {}
-        }
-    }
-
-    /// A peer offers a connection.
-    fn handle_offer(&mut self, now: Instant, at: usize, remote: PeerId, id: OfferId, sdp: String) {
-        let Some(tracker) = self.links[at].open_key() else {
-            return;
-        };
-        let way = Way::Tracker(tracker);
-        if !self.connections.is_offer_welcome(remote, way) {
-            return;
-        }
-        if let Err(refusal) = sdp::check(&sdp) {
-            return self.warn(at, refusal.to_string());
-        }
-        let key = self.connections.next_key();
-        self.connections
-            .insert(key, Connection::answering(remote, way, id, now));
-        self.outputs.push_back(Output::AcceptOffer(key, sdp));
-    }
-
-    /// A peer answers an offer of ours. Answers nobody waits for are not looked at.
-    fn handle_answer(&mut self, now: Instant, at: usize, remote: PeerId, id: OfferId, sdp: String) {
-        let Some(key) = self.offers.find(at, id) else {
-            return;
-        };
-        if !self.connections.is_answer_welcome(remote) {
-            return self.offers.idle(key);
-        }
-        if let Err(refusal) = sdp::check(&sdp) {
-            self.offers.idle(key);
-            return self.warn(at, refusal.to_string());
-        }
-        self.offers.remove(key);
-        self.connections
-            .insert(key, Connection::offered(remote, now));
-        self.outputs.push_back(Output::ApplyAnswer(key, sdp));
-    }
-
-    fn warn(&mut self, at: usize, message: String) {
-        let link = &mut self.links[at];
-        link.warnings += 1;
-        if link.warnings <= MAX_WARNINGS {
-            let url = link.url.clone();
-            self.outputs
-                .push_back(Output::Event(Event::Warning { url, message }));
         }
     }
 }

@@ -14,7 +14,8 @@ use crate::ids::{PeerId, SwarmHash};
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
 use crate::tracker::message::{
-    Heard, HeardAnnounce, HeardAnswer, HeardOffer, MAX_OFFERS, OfferId, push_announce, push_answer,
+    Counts, Heard, HeardAnnounce, HeardAnswer, HeardOffer, MAX_OFFERS, OfferId, push_announce,
+    push_answer,
 };
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
@@ -45,8 +46,30 @@ pub struct Share {
     pub leechers: u32,
 }
 
-/// What other trackers have of which swarm. Of each swarm the first [`MAX_SHARES`] count.
-pub type Shares = BTreeMap<SwarmHash, Vec<Share>>;
+/// What a cluster has of a swarm besides our own peers over WebRTC.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Abroad {
+    /// Peers over WebRTC of other trackers; the first [`MAX_SHARES`] count.
+    pub shares: Vec<Share>,
+    /// Peers over TCP of all trackers, ours among them, that have everything.
+    pub plain_seeds: u64,
+    /// Those that do not.
+    pub plain_leechers: u64,
+    /// How often somebody got everything, at whichever tracker.
+    pub downloaded: u64,
+}
+
+/// What the cluster has of which swarm.
+pub type Shares = BTreeMap<SwarmHash, Abroad>;
+
+/// What others are told of a swarm.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Change {
+    /// What we have of it now.
+    pub share: Share,
+    /// How many got everything since they were told the last time.
+    pub completed: u64,
+}
 
 /// Which offers came from which tracker.
 #[derive(Debug, Default)]
@@ -164,15 +187,15 @@ impl<'a> Relay<'a> {
 }
 
 impl Tracker {
-    /// At most so many swarms whose numbers of peers over WebRTC changed since this was last asked,
-    /// and what they are now; none unless this is a tracker of a cluster.
-    pub fn take_changed(&mut self, most: usize) -> Vec<(SwarmHash, Share)> {
+    /// At most so many swarms whose numbers changed since this was last asked, and what they are
+    /// now; none unless this is a tracker of a cluster.
+    pub fn take_changed(&mut self, most: usize) -> Vec<(SwarmHash, Change)> {
         let Some(node) = self.config.node else {
             return Vec::new();
         };
         let mut changed = Vec::new();
         while changed.len() < most
-            && let Some(hash) = self.changed.pop_first()
+            && let Some((hash, completed)) = self.changed.pop_first()
         {
             let (seeds, leechers) = self.swarms.get(&hash).map_or((0, 0), Swarm::share);
             let share = Share {
@@ -180,7 +203,7 @@ impl Tracker {
                 seeds,
                 leechers,
             };
-            changed.push((hash, share));
+            changed.push((hash, Change { share, completed }));
         }
         changed
     }
@@ -188,14 +211,45 @@ impl Tracker {
     /// All swarms count as changed: the others may have forgotten.
     pub fn change_all(&mut self) {
         if self.config.node.is_some() {
-            self.changed.extend(self.swarms.keys());
+            for hash in self.swarms.keys() {
+                self.changed.entry(*hash).or_default();
+            }
         }
     }
 
-    /// Somebody came or went, or has everything now.
-    pub(super) fn note_change(&mut self, hash: SwarmHash) {
-        if self.config.node.is_some() {
-            self.changed.insert(hash);
+    /// Somebody came or went, or has everything now; `completed` of them had not before.
+    pub(super) fn note_change(&mut self, hash: SwarmHash, completed: u64) {
+        if self.config.node.is_none() {
+            return;
+        }
+        // While nobody asks, all the swarms that ever were add up: those gone are told of no more.
+        if self.changed.len() >= self.config.max_swarms.saturating_mul(2) {
+            let swarms = &self.swarms;
+            self.changed.retain(|hash, _| swarms.contains_key(hash));
+        }
+        *self.changed.entry(hash).or_default() += completed;
+    }
+
+    /// With the peers of other trackers.
+    pub(super) fn counts_among(&self, hash: SwarmHash, abroad: &Abroad) -> Counts {
+        let swarm = self.swarms.get(&hash);
+        let own = swarm.map(Swarm::counts).unwrap_or_default();
+        // Ours are among those that all can see, unless somebody has forgotten them.
+        let (seeds, leechers) = swarm.map_or((0, 0), |swarm| swarm.plain.counts());
+        let others = abroad.shares.iter().take(MAX_SHARES);
+        let (more_seeds, more_leechers) = others.fold((0, 0), |(seeds, leechers), share| {
+            let (more_seeds, more_leechers) = (share.seeds, share.leechers);
+            (
+                seeds + u64::from(more_seeds),
+                leechers + u64::from(more_leechers),
+            )
+        });
+        Counts {
+            complete: own.complete + more_seeds + abroad.plain_seeds.saturating_sub(seeds),
+            incomplete: own.incomplete
+                + more_leechers
+                + abroad.plain_leechers.saturating_sub(leechers),
+            downloaded: own.downloaded.max(abroad.downloaded),
         }
     }
 

@@ -65,7 +65,7 @@ impl Tracker {
         let gone = peers - swarm.len();
         if gone > 0 {
             self.stats.peers -= gone;
-            self.note_change(info_hash);
+            self.note_change(info_hash, 0);
         }
         for (offer, to) in offers.iter().zip(chosen) {
             self.stats.offers += 1;

@@ -27,10 +27,10 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use cluster::Guests;
-pub use cluster::{MAX_SHARES, NodeKey, Share, Shares};
+pub use cluster::{Abroad, Change, MAX_SHARES, NodeKey, Share, Shares};
 use connection::Connection;
 pub use listing::Listing;
-pub use plain::{MAX_ADDRESSES, PlainAnnounce, PlainResponse};
+pub use plain::{Drawn, MAX_ADDRESSES, PlainAnnounce, PlainPeer, PlainResponse};
 use swarm::{Place, Swarm};
 use table::Table;
 pub use words::{ConnKey, Input, Output, ServerConfig, Stats};
@@ -53,8 +53,8 @@ pub struct Tracker {
     expiring: BTreeSet<(Instant, SwarmHash, u64)>,
     /// Peers of other trackers that offered to ours.
     guests: Guests,
-    /// Swarms whose numbers changed, if somebody wants to know.
-    changed: BTreeSet<SwarmHash>,
+    /// Swarms whose numbers changed, if somebody wants to know, and how many completed there.
+    changed: BTreeMap<SwarmHash, u64>,
     stats: Stats,
     outputs: VecDeque<Output>,
 }
@@ -72,7 +72,7 @@ impl Tracker {
             swarms: BTreeMap::new(),
             expiring: BTreeSet::new(),
             guests: Guests::default(),
-            changed: BTreeSet::new(),
+            changed: BTreeMap::new(),
             stats: Stats::default(),
             outputs: VecDeque::new(),
         }
@@ -165,7 +165,7 @@ impl Tracker {
         }
         let place = self.join(now, key, announce)?;
         self.respond(key, hash, shares);
-        let others = shares.get(&hash).map_or(&[][..], Vec::as_slice);
+        let others = shares.get(&hash).map_or(&[][..], |abroad| &abroad.shares);
         self.introduce(now, key, place, announce, others);
         Ok(())
     }
@@ -205,12 +205,11 @@ impl Tracker {
         self.stats.peers += swarm.len() - peers;
         joined?;
         let is_new_seed = place.is_seed && before.is_none_or(|before| !before.is_seed);
-        if is_completed && is_new_seed {
-            swarm.downloaded += 1;
-        }
+        let completed = u64::from(is_completed && is_new_seed);
+        swarm.downloaded += completed;
         connection.set_place(hash, place);
         if before != Some(place) {
-            self.note_change(hash);
+            self.note_change(hash, completed);
         }
         Ok(place)
     }
@@ -242,11 +241,11 @@ impl Tracker {
         };
         self.stats.peers -= u64::from(swarm.leave(key, place));
         self.forget_if_empty(hash);
-        self.note_change(hash);
+        self.note_change(hash, 0);
     }
 
     fn respond(&mut self, key: ConnKey, info_hash: SwarmHash, shares: &Shares) {
-        let counts = self.counts_among(info_hash, shares);
+        let counts = self.counts_in(info_hash, shares);
         let response = ServerMessage::Response {
             info_hash,
             interval: Some(self.config.interval.as_secs_f64()),
@@ -257,10 +256,11 @@ impl Tracker {
         self.send(key, &response);
     }
 
-    /// What it knows of these swarms.
-    pub fn scrape(&mut self, hashes: &[SwarmHash]) -> Vec<Counts> {
+    /// What it knows of these swarms, a cluster having so much of them.
+    pub fn scrape(&mut self, hashes: &[SwarmHash], shares: &Shares) -> Vec<Counts> {
         self.stats.scrapes += 1;
-        hashes.iter().map(|hash| self.counts(*hash)).collect()
+        let counts = |hash: &SwarmHash| self.counts_in(*hash, shares);
+        hashes.iter().map(counts).collect()
     }
 
     /// When to come back if nothing happens.
@@ -278,26 +278,14 @@ impl Tracker {
         self.stats.scrapes += 1;
         let counts = hashes
             .iter()
-            .map(|hash| (*hash, self.counts_among(*hash, shares)))
+            .map(|hash| (*hash, self.counts_in(*hash, shares)))
             .collect();
         self.send(key, &ServerMessage::Scrape(counts));
     }
 
-    /// With the peers of other trackers.
-    fn counts_among(&self, hash: SwarmHash, shares: &Shares) -> Counts {
-        let others = shares.get(&hash).into_iter().flatten().take(MAX_SHARES);
-        others.fold(self.counts(hash), |counts, share| Counts {
-            complete: counts.complete + u64::from(share.seeds),
-            incomplete: counts.incomplete + u64::from(share.leechers),
-            ..counts
-        })
-    }
-
-    fn counts(&self, hash: SwarmHash) -> Counts {
-        self.swarms
-            .get(&hash)
-            .map(Swarm::counts)
-            .unwrap_or_default()
+    fn counts_in(&self, hash: SwarmHash, shares: &Shares) -> Counts {
+        let nobody = Abroad::default();
+        self.counts_among(hash, shares.get(&hash).unwrap_or(&nobody))
     }
 
     fn refuse(&mut self, key: ConnKey, malformed: Malformed) {

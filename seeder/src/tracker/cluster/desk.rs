@@ -9,12 +9,16 @@ use std::time::{Duration, Instant};
 
 use headwater_core::ids::SwarmHash;
 use headwater_core::tracker::message::Heard;
-use headwater_core::tracker::server::{ConnKey, Input, NodeKey, Output, Shares};
+use headwater_core::tracker::server::{Abroad, ConnKey, Drawn, Input, NodeKey, Output, Shares};
 use tracing::{info, warn};
 
 use super::redis::{Commands, Redis, Reply};
-use super::{Ask, Cluster, RETRY, ledger};
+use super::{Ask, Caller, Cluster, RETRY, addresses, ledger};
 use crate::tracker::Shared;
+use crate::tracker::mail::Mail;
+use crate::tracker::plain::Question;
+use crate::tracker::slots::thread_of;
+use crate::tracker::web::Page;
 
 /// Served at once.
 const BATCH: usize = 128;
@@ -32,7 +36,14 @@ const RETELL: Duration = Duration::from_secs(60);
 #[derive(Default)]
 struct Batch {
     hears: VecDeque<(ConnKey, String)>,
+    questions: VecDeque<(Caller, Question)>,
     relays: Vec<(NodeKey, SwarmHash, String)>,
+}
+
+/// What Redis said: of the swarms in question, and for each peer over TCP that announced.
+struct Found {
+    shares: Shares,
+    drawn: VecDeque<Drawn>,
 }
 
 pub(super) struct Desk {
@@ -66,6 +77,9 @@ impl Desk {
             for ask in self.cluster.next(BATCH, TICK) {
                 match ask {
                     Ask::Hear(key, text) => batch.hears.push_back((key, text)),
+                    Ask::Question(caller, question) => {
+                        batch.questions.push_back((caller, *question));
+                    }
                     Ask::Relay(to, swarm, text) => batch.relays.push((to, swarm, text)),
                 }
             }
@@ -128,10 +142,17 @@ impl Desk {
         if self.retold.elapsed() >= RETELL {
             self.retell();
         }
-        let shares = self.look(redis, &batch.hears)?;
+        let Found { shares, mut drawn } = self.look(redis, batch)?;
         while let Some((key, text)) = batch.hears.pop_front() {
             let heard = Input::HeardAmong(key, Heard::read(&text), &shares);
             self.shared.tell(heard, &mut self.outputs);
+        }
+        while let Some((caller, question)) = batch.questions.pop_front() {
+            let drawn = match question {
+                Question::Announce(_) => drawn.pop_front().unwrap_or_default(),
+                Question::Scrape(_) => Drawn::default(),
+            };
+            self.respond(caller, &question, &shares, &drawn);
         }
         for output in std::mem::take(&mut self.outputs) {
             match output {
@@ -145,39 +166,62 @@ impl Desk {
 
     /// What others have of the swarms in question; they hear first what we have, so that of two
     /// that look at once at least one sees the other.
-    fn look(
-        &mut self,
-        redis: &mut Redis,
-        hears: &VecDeque<(ConnKey, String)>,
-    ) -> io::Result<Shares> {
+    fn look(&mut self, redis: &mut Redis, batch: &Batch) -> io::Result<Found> {
+        let mut shares = self.arrive(&batch.hears);
+        let mut commands = Commands::default();
+        let announces = batch.questions.iter().filter_map(|(_, one)| one.announce());
+        for announce in announces.clone() {
+            // What is wrong with it is said when it is answered.
+            if let Ok(replaced) = self.shared.arrive_plain(announce) {
+                let life = self.shared.tracker().plain_life();
+                addresses::tell(&mut commands, announce, replaced, life);
+            }
+        }
+        for (swarm, change) in self.shared.tracker().take_changed(TOLD) {
+            ledger::tell(&mut commands, swarm, &change);
+        }
+        let told = commands.len();
+        let asked = batch.questions.iter().flat_map(|(_, one)| one.swarms());
+        shares.extend(asked.map(|swarm| (*swarm, Abroad::default())));
+        for swarm in shares.keys() {
+            ledger::look(&mut commands, *swarm);
+        }
+        let looked = commands.len();
+        announces.for_each(|announce| addresses::draw(&mut commands, announce));
+        let replies = redis.ask(&commands)?;
+        let looks = replies[told..looked].chunks(ledger::REPLIES);
+        for (found, replies) in shares.values_mut().zip(looks) {
+            *found = ledger::abroad(replies, self.cluster.node);
+        }
+        let draws = replies[looked..].chunks(addresses::REPLIES);
+        let drawn = draws.map(addresses::drawn).collect();
+        Ok(Found { shares, drawn })
+    }
+
+    /// Peers over WebRTC count from here on; which swarms they ask about.
+    fn arrive(&mut self, hears: &VecDeque<(ConnKey, String)>) -> Shares {
         let mut shares = Shares::new();
         for (key, text) in hears {
             match Heard::read(text) {
                 Ok(Heard::Announce(announce)) => {
                     let arrived = Input::Arrived(*key, &announce);
                     self.shared.tell(arrived, &mut self.outputs);
-                    shares.insert(announce.info_hash, Vec::new());
+                    shares.insert(announce.info_hash, Abroad::default());
                 }
                 Ok(Heard::Scrape(hashes)) => {
-                    shares.extend(hashes.into_iter().map(|hash| (hash, Vec::new())));
+                    shares.extend(hashes.into_iter().map(|hash| (hash, Abroad::default())));
                 }
                 _ => {}
             }
         }
-        let mut commands = Commands::default();
-        for (swarm, share) in self.shared.tracker().take_changed(TOLD) {
-            ledger::tell(&mut commands, swarm, &share);
-        }
-        let told = commands.len();
-        for swarm in shares.keys() {
-            ledger::look(&mut commands, *swarm);
-        }
-        let replies = redis.ask(&commands)?;
-        let looks = replies[told..].chunks(ledger::REPLIES);
-        for (found, replies) in shares.values_mut().zip(looks) {
-            *found = ledger::shares(replies, self.cluster.node);
-        }
-        Ok(shares)
+        shares
+    }
+
+    /// What was asked over HTTP is answered.
+    fn respond(&self, caller: Caller, question: &Question, shares: &Shares, drawn: &Drawn) {
+        let page = Page::answer(question.answer(&self.shared, shares, drawn));
+        let thread = thread_of(caller.key);
+        self.shared.post(thread, [Mail::Page(caller, page)]);
     }
 
     /// What nobody takes is ours again, and who does not take it is struck out.
@@ -206,6 +250,9 @@ impl Desk {
             self.shared.tell(heard, &mut self.outputs);
         }
         self.shared.deliver(&mut self.outputs);
+        for (caller, question) in batch.questions {
+            self.respond(caller, &question, &nobody, &Drawn::default());
+        }
         for (_, _, text) in batch.relays {
             self.take_back(&text);
         }

@@ -1,21 +1,27 @@
 //! What stands in Redis: of each swarm two sorted sets, seeds and leechers, whose members are the
-//! trackers that have some and whose scores are how many; and a channel for each tracker.
+//! trackers that have some over WebRTC and whose scores are how many; how often it was completed;
+//! and a channel for each tracker. Peers over TCP stand beside them ([`super::addresses`]).
 //!
-//! No peer is written there: what a dead tracker leaves behind is one member a swarm, which the
-//! first that looks for it takes out, and Redis itself an hour later.
+//! No peer over WebRTC is written there: what a dead tracker leaves behind is one member a swarm,
+//! which the first that looks for it takes out, and Redis itself an hour later.
 
 use headwater_core::ids::SwarmHash;
-use headwater_core::tracker::server::{MAX_SHARES, NodeKey, Share};
+use headwater_core::tracker::server::{Abroad, Change, MAX_SHARES, NodeKey, Share};
 
+use super::addresses;
 use super::redis::{Commands, Reply};
 
 /// Seconds after which a set that nobody wrote to is gone.
 const FORGOTTEN_AFTER: &[u8] = b"3600";
 
+/// The same for the number of those that completed, which is written more seldom.
+const COMPLETED_FORGOTTEN_AFTER: &[u8] = b"604800";
+
+const COMPLETED: &str = "completed";
 const SEEDS: &str = "seeds";
 const LEECHERS: &str = "leechers";
 
-fn set_of(kind: &str, swarm: SwarmHash) -> String {
+pub(super) fn set_of(kind: &str, swarm: SwarmHash) -> String {
     let hex: String = swarm.0.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("headwater:{kind}:{hex}")
 }
@@ -35,8 +41,18 @@ pub(super) fn channel_of(node: NodeKey) -> String {
     format!("headwater:to:{}", name_of(node))
 }
 
+/// Say what is new of a swarm.
+pub(super) fn tell(commands: &mut Commands, swarm: SwarmHash, change: &Change) {
+    tell_share(commands, swarm, &change.share);
+    if change.completed > 0 {
+        let (key, more) = (set_of(COMPLETED, swarm), change.completed.to_string());
+        commands.push(&[b"INCRBY", key.as_bytes(), more.as_bytes()]);
+        commands.push(&[b"EXPIRE", key.as_bytes(), COMPLETED_FORGOTTEN_AFTER]);
+    }
+}
+
 /// Say what a tracker has of a swarm.
-pub(super) fn tell(commands: &mut Commands, swarm: SwarmHash, share: &Share) {
+fn tell_share(commands: &mut Commands, swarm: SwarmHash, share: &Share) {
     let name = name_of(share.node);
     for (kind, count) in [(SEEDS, share.seeds), (LEECHERS, share.leechers)] {
         let set = set_of(kind, swarm);
@@ -59,13 +75,13 @@ pub(super) fn strike(commands: &mut Commands, swarm: SwarmHash, node: NodeKey) {
         seeds,
         leechers,
     };
-    tell(commands, swarm, &share);
+    tell_share(commands, swarm, &share);
 }
 
 /// Replies that a look gets.
-pub(super) const REPLIES: usize = 2;
+pub(super) const REPLIES: usize = 5;
 
-/// Ask which trackers have most of a swarm.
+/// Ask which trackers have most of a swarm, and what hangs on none of them.
 pub(super) fn look(commands: &mut Commands, swarm: SwarmHash) {
     let last = MAX_SHARES.to_string();
     for kind in [SEEDS, LEECHERS] {
@@ -79,11 +95,27 @@ pub(super) fn look(commands: &mut Commands, swarm: SwarmHash) {
         ];
         commands.push(&words);
     }
+    addresses::count(commands, swarm);
+    commands.push(&[b"GET", set_of(COMPLETED, swarm).as_bytes()]);
 }
 
 /// What the others have, from the replies to a look. What is nobody's name and no number is passed
 /// over.
-pub(super) fn shares(replies: &[Reply], own: NodeKey) -> Vec<Share> {
+pub(super) fn abroad(replies: &[Reply], own: NodeKey) -> Abroad {
+    let count = |at: usize| match replies.get(at) {
+        Some(Reply::Integer(count)) => u64::try_from(*count).unwrap_or(0),
+        Some(Reply::Bytes(text)) => count_in(text).map_or(0, u64::from),
+        _ => 0,
+    };
+    Abroad {
+        shares: shares(replies, own),
+        plain_seeds: count(2),
+        plain_leechers: count(3),
+        downloaded: count(4),
+    }
+}
+
+fn shares(replies: &[Reply], own: NodeKey) -> Vec<Share> {
     let mut shares: Vec<Share> = Vec::new();
     for (reply, is_seeds) in replies.iter().zip([true, false]) {
         for pair in reply.values().chunks_exact(2) {
@@ -157,5 +189,10 @@ mod tests {
         let wrong = [Reply::Error("WRONGTYPE".into()), Reply::Integer(1)];
         assert!(shares(&wrong, own).is_empty());
         assert!(shares(&[Reply::Array(vec![Reply::Other; 7])], own).is_empty());
+        let numbers = [-1, 5].map(Reply::Integer);
+        let replies = [&wrong[..], &numbers, &[Reply::Bytes(b"12".to_vec())]].concat();
+        let abroad = abroad(&replies, own);
+        let found = (abroad.plain_seeds, abroad.plain_leechers, abroad.downloaded);
+        assert_eq!(found, (0, 5, 12));
     }
 }

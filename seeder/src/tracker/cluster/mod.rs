@@ -6,6 +6,7 @@
 //! Redis too, is missed by nobody for longer than [`redis::PATIENCE`]: without it each tracker goes
 //! on alone. Which offers go where is the core's.
 
+mod addresses;
 mod desk;
 mod ear;
 mod ledger;
@@ -24,6 +25,7 @@ use headwater_core::tracker::server::{ConnKey, NodeKey};
 pub use redis::RedisAddress;
 
 use super::Shared;
+use super::plain::Question;
 
 /// How soon it is tried again after it went wrong.
 const RETRY: Duration = Duration::from_secs(1);
@@ -47,8 +49,18 @@ pub(super) struct Cluster {
 enum Ask {
     /// This was said by a client, and concerns swarms that others may have.
     Hear(ConnKey, String),
+    /// This was asked over HTTP.
+    Question(Caller, Box<Question>),
     /// Hand this to another tracker.
     Relay(NodeKey, SwarmHash, String),
+}
+
+/// Who waits for a page.
+#[derive(Clone, Copy)]
+pub(super) struct Caller {
+    pub(super) key: ConnKey,
+    /// Whether no other request is to come on its connection.
+    pub(super) is_last: bool,
 }
 
 impl Cluster {
@@ -93,22 +105,34 @@ impl Cluster {
         text: &str,
     ) -> bool {
         let concerns_others = matches!(heard, Ok(Heard::Announce(_) | Heard::Scrape(_)));
-        concerns_others && self.is_joined() && self.ask(Ask::Hear(key, text.to_owned()))
+        concerns_others && self.is_joined() && self.ask(Ask::Hear(key, text.to_owned())).is_ok()
+    }
+
+    /// Take what was asked over HTTP; else it is given back, to be answered at once.
+    pub(super) fn take(&self, caller: Caller, question: Question) -> Result<(), Question> {
+        if !self.is_joined() {
+            return Err(question);
+        }
+        match self.ask(Ask::Question(caller, Box::new(question))) {
+            Err(Ask::Question(_, question)) => Err(*question),
+            _ => Ok(()),
+        }
     }
 
     /// Hand this to another tracker. It is lost if too much waits.
     pub(super) fn relay(&self, to: NodeKey, swarm: SwarmHash, text: String) {
-        self.ask(Ask::Relay(to, swarm, text));
+        let _ = self.ask(Ask::Relay(to, swarm, text));
     }
 
-    fn ask(&self, ask: Ask) -> bool {
+    /// It is given back if too much waits.
+    fn ask(&self, ask: Ask) -> Result<(), Ask> {
         let mut waiting = self.waiting();
-        let is_room = waiting.len() < MAX_WAITING;
-        if is_room {
-            waiting.push_back(ask);
-            self.came.notify_one();
+        if waiting.len() >= MAX_WAITING {
+            return Err(ask);
         }
-        is_room
+        waiting.push_back(ask);
+        self.came.notify_one();
+        Ok(())
     }
 
     /// What waits, or what comes within `patience`; at most so much.

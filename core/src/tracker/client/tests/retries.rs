@@ -97,7 +97,7 @@ fn who_has_the_peers_it_wants_or_the_same_peer_otherwise_asks_for_nobody() {
         let (waited, _) = until_announced(&mut world);
         assert!(waited > secs(60), "{waited:?}");
     }
-    let (mut world, ours, theirs) = glare(peer(0xff));
+    let (mut world, ours, theirs) = glare::glare(peer(0xff));
     world.tell(Input::Opened(theirs));
     world.tell(Input::ConnectionFailed(ours, "ice"));
     world.announces();

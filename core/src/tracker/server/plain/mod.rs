@@ -5,7 +5,7 @@
 
 mod members;
 
-use super::{Refused, Tracker, swarm};
+use super::{Abroad, Refused, Tracker, swarm};
 use crate::ids::{PeerId, SwarmHash};
 use crate::time::{Duration, Instant};
 use crate::tracker::message::{AnnounceEvent, Counts};
@@ -36,6 +36,18 @@ pub struct PlainAnnounce {
     pub wanted: usize,
 }
 
+/// Where somebody listens, and who that is.
+pub type PlainPeer = (SocketAddr, PeerId);
+
+/// Some peers over TCP of a whole cluster, drawn by lot.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Drawn {
+    /// Those that have everything.
+    pub seeds: Vec<PlainPeer>,
+    /// Those that do not.
+    pub leechers: Vec<PlainPeer>,
+}
+
 /// What it hears.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PlainResponse {
@@ -44,7 +56,19 @@ pub struct PlainResponse {
     /// When to announce again.
     pub interval: Duration,
     /// Others, of its own kind of address first.
-    pub peers: Vec<(SocketAddr, PeerId)>,
+    pub peers: Vec<PlainPeer>,
+}
+
+impl PlainAnnounce {
+    /// Whether it leaves.
+    pub fn is_stopped(&self) -> bool {
+        self.event == Some(AnnounceEvent::Stopped)
+    }
+
+    /// Whether it has everything.
+    pub fn is_seed(&self) -> bool {
+        self.event == Some(AnnounceEvent::Completed) || self.left == Some(0)
+    }
 }
 
 impl Tracker {
@@ -57,24 +81,54 @@ impl Tracker {
         now: Instant,
         announce: &PlainAnnounce,
     ) -> Result<PlainResponse, &'static str> {
-        let hash = announce.info_hash;
+        self.announce_plain_among(now, announce, &Abroad::default(), &Drawn::default())
+    }
+
+    /// The same, a cluster having so much of the swarm, and `drawn` being some of all its peers over
+    /// TCP, ours among them.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn announce_plain_among(
+        &mut self,
+        now: Instant,
+        announce: &PlainAnnounce,
+        abroad: &Abroad,
+        drawn: &Drawn,
+    ) -> Result<PlainResponse, &'static str> {
         self.stats.announces += 1;
-        self.expire(now);
-        self.config.listing.check(hash)?;
-        let position = self.position_of(announce);
-        let is_stopped = announce.event == Some(AnnounceEvent::Stopped);
-        let peers = match is_stopped {
-            true => {
-                self.leave_plain(hash, position, announce.peer_id);
-                Vec::new()
-            }
-            false => self.join_plain(now, announce, position)?,
-        };
+        self.arrive_plain(now, announce)?;
         Ok(PlainResponse {
-            counts: self.counts(hash),
+            counts: self.counts_among(announce.info_hash, abroad),
             interval: self.config.plain_interval,
-            peers,
+            peers: self.introduce_plain(now, announce, abroad, drawn),
         })
+    }
+
+    /// An announce has come that will be [answered](Self::announce_plain_among) when it is known
+    /// what the cluster has of its swarm; its peer counts, or is gone, from here on. Who had its
+    /// address before under another id is said.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn arrive_plain(
+        &mut self,
+        now: Instant,
+        announce: &PlainAnnounce,
+    ) -> Result<Option<PeerId>, &'static str> {
+        self.expire(now);
+        self.config.listing.check(announce.info_hash)?;
+        let position = self.position_of(announce);
+        if announce.is_stopped() {
+            self.leave_plain(announce.info_hash, position, announce.peer_id);
+            return Ok(None);
+        }
+        self.join_plain(now, announce, position)
+    }
+
+    /// How long a peer over TCP is there after an announce.
+    pub fn plain_life(&self) -> Duration {
+        self.config.plain_interval * PLAIN_INTERVALS
     }
 
     /// An address is a peer: ids over HTTP are anyone's to write.
@@ -93,13 +147,13 @@ impl Tracker {
         now: Instant,
         announce: &PlainAnnounce,
         position: u64,
-    ) -> Result<Vec<(SocketAddr, PeerId)>, Refused> {
+    ) -> Result<Option<PeerId>, Refused> {
         let hash = announce.info_hash;
         let is_full = self.swarms.len() >= self.config.max_swarms;
         if is_full && !self.swarms.contains_key(&hash) {
             return Err("the tracker is full");
         }
-        let until = now + self.config.plain_interval * PLAIN_INTERVALS;
+        let until = now + self.plain_life();
         let swarm = self.swarms.entry(hash).or_default();
         let before = swarm.plain.at(position);
         if before.is_none() && self.expiring.len() >= self.config.max_plain {
@@ -108,22 +162,34 @@ impl Tracker {
             }
             return Err("the tracker is full");
         }
+        let replaced = swarm.plain.join(announce, position, until);
         let is_completed = announce.event == Some(AnnounceEvent::Completed);
-        let is_seed = is_completed || announce.left == Some(0);
-        swarm.plain.join(announce, position, is_seed, until);
         if is_completed && before.is_none_or(|(_, was_seed)| !was_seed) {
             swarm.downloaded += 1;
+            self.note_change(hash, 1);
         }
         match before {
             Some((until, _)) => drop(self.expiring.remove(&(until, hash, position))),
             None => self.count_plain(1),
         }
         self.expiring.insert((until, hash, position));
-        let Some(swarm) = self.swarms.get_mut(&hash) else {
-            return Ok(Vec::new());
+        Ok(replaced.filter(|id| *id != announce.peer_id))
+    }
+
+    fn introduce_plain(
+        &mut self,
+        now: Instant,
+        announce: &PlainAnnounce,
+        abroad: &Abroad,
+        drawn: &Drawn,
+    ) -> Vec<PlainPeer> {
+        let position = self.position_of(announce);
+        let swarm = self.swarms.get_mut(&announce.info_hash);
+        let Some(swarm) = swarm.filter(|_| !announce.is_stopped()) else {
+            return Vec::new();
         };
         let plain = &mut swarm.plain;
-        Ok(plain.introduce(now, announce, position, is_seed, &mut self.rng))
+        plain.introduce(now, announce, position, abroad, drawn, &mut self.rng)
     }
 
     fn leave_plain(&mut self, hash: SwarmHash, position: u64, id: PeerId) {

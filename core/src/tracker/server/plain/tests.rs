@@ -4,6 +4,7 @@ use super::*;
 use crate::tracker::server::{Input, Listing, ServerConfig};
 use alloc::collections::BTreeSet;
 use alloc::format;
+use alloc::vec;
 
 fn announce(n: u16, left: u64) -> PlainAnnounce {
     let ip = if n.is_multiple_of(2) {
@@ -131,6 +132,56 @@ fn completed_counts_once() {
             }
         );
     }
+}
+
+#[test]
+fn peers_of_other_trackers_are_named_beside_our_own_and_nobody_twice() {
+    let mut tracker = tracker();
+    for n in 1..=40 {
+        tracker.announce_plain(secs(1), &announce(n, 1)).unwrap();
+    }
+    let peer = |n: u16| (announce(n, 1).address, announce(n, 1).peer_id);
+    let abroad = Abroad {
+        plain_seeds: 1,
+        plain_leechers: 81,
+        downloaded: 5,
+        ..Abroad::default()
+    };
+    let drawn = Drawn {
+        seeds: vec![peer(200)],
+        // Ours, the asker, and the others.
+        leechers: (1..=81).map(peer).collect(),
+    };
+    let asked = PlainAnnounce {
+        wanted: 31,
+        ..announce(40, 1)
+    };
+    let response = tracker.announce_plain_among(secs(2), &asked, &abroad, &drawn);
+    let PlainResponse { counts, peers, .. } = response.unwrap();
+    assert_eq!(
+        counts,
+        Counts {
+            complete: 1,
+            incomplete: 81,
+            downloaded: 5
+        }
+    );
+    let named: BTreeSet<_> = peers.iter().map(|(address, _)| address).collect();
+    assert_eq!((peers.len(), named.len()), (31, 31));
+    assert!(named.contains(&peer(200).0) && !named.contains(&asked.address));
+    let own = |address: &SocketAddr| address.port() < 40;
+    assert!(
+        peers.iter().filter(|(one, _)| own(one)).count() >= 15,
+        "as many as their part"
+    );
+
+    let other = PlainAnnounce {
+        peer_id: PeerId([77; 20]),
+        ..asked
+    };
+    let before = tracker.arrive_plain(secs(3), &other).unwrap();
+    assert_eq!(before, Some(asked.peer_id), "an address is a peer");
+    assert_eq!(tracker.arrive_plain(secs(3), &other).unwrap(), None);
 }
 
 #[test]

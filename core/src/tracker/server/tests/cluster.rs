@@ -39,7 +39,12 @@ impl Cluster {
                 leechers,
             })
         };
-        Shares::from([(SWARM, others.filter_map(share).collect())])
+        let shares = others.filter_map(share).collect();
+        let abroad = Abroad {
+            shares,
+            ..Abroad::default()
+        };
+        Shares::from([(SWARM, abroad)])
     }
 
     fn announce(&mut self, n: u32, left: u64, offers: usize) {
@@ -122,8 +127,9 @@ fn all_are_counted_wherever_they_are() {
     let said = cluster.worlds[2].take();
     assert!(matches!(&said[..], [(_, ServerMessage::Scrape(counts))] if counts[0].1.complete == 5));
     let mut changed = cluster.worlds[0].tracker.take_changed(99);
-    let (swarm, share) = changed.pop().unwrap();
+    let (swarm, Change { share, completed }) = changed.pop().unwrap();
     assert_eq!((swarm, share.seeds + share.leechers), (SWARM, 3));
+    assert_eq!(completed, 0);
     assert!(cluster.worlds[0].tracker.take_changed(99).is_empty());
 }
 
@@ -230,16 +236,18 @@ fn nonsense_from_other_trackers_changes_nothing() {
             cluster.worlds[0].tell(Input::Relayed(text));
         }
     }
-    let shares = Shares::from([(
-        SWARM,
-        (0..100)
-            .map(|n| Share {
-                node: NodeKey(n),
-                seeds: u32::MAX,
-                leechers: u32::MAX,
-            })
-            .collect(),
-    )]);
+    let share = |n| Share {
+        node: NodeKey(n),
+        seeds: u32::MAX,
+        leechers: u32::MAX,
+    };
+    let abroad = Abroad {
+        shares: (0..100).map(share).collect(),
+        plain_seeds: 1 << 40,
+        plain_leechers: 1 << 40,
+        downloaded: u64::MAX,
+    };
+    let shares = Shares::from([(SWARM, abroad)]);
     let text = ClientMessage::Announce(announce(0, Some(9), 5)).encode();
     cluster.worlds[0].tell(Input::HeardAmong(conn(0), Heard::read(&text), &shares));
     assert!(cluster.worlds[0].relayed.len() <= 5);

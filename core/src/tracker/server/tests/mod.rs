@@ -144,7 +144,7 @@ impl World {
     }
 
     fn counts(&self) -> (u64, u64, u64) {
-        let counts = self.tracker.counts(SWARM);
+        let counts = self.tracker.counts_in(SWARM, &Shares::new());
         (counts.complete, counts.incomplete, counts.downloaded)
     }
 }
