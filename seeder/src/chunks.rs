@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_core::layout::Block;
@@ -23,6 +24,12 @@ const MAX_KEPT: usize = 64;
 /// Reads under way at once; more would only queue in the disk.
 const MAX_READS: usize = 4;
 
+/// How long a server that holds a torrent's bytes is left alone when it did not bring them.
+const REST: Duration = Duration::from_secs(2);
+
+/// How often it is asked again until a peer is told that the bytes cannot be had: for five minutes.
+const MAX_RESTS: u32 = 150;
+
 /// A torrent, as the engine numbers them.
 pub type TorrentNumber = usize;
 
@@ -30,7 +37,8 @@ pub type TorrentNumber = usize;
 #[derive(Debug)]
 pub struct Read {
     place: Place,
-    bytes: io::Result<Bytes>,
+    /// None if it is to be tried again.
+    bytes: Option<io::Result<Bytes>>,
 }
 
 /// An answer to a [`Chunks::block`] that was not there at once.
@@ -62,6 +70,8 @@ pub struct Chunks {
 struct Waiting {
     storage: Arc<Storage>,
     blocks: Vec<(Block, Range<u64>)>,
+    /// How often it was tried in vain, for reasons that pass.
+    rests: u32,
 }
 
 /// A run of a torrent's byte space that is read at once.
@@ -122,9 +132,22 @@ impl Chunks {
 
     /// Keeps what was read, and answers those who waited for it.
     pub fn finish(&mut self, Read { place, bytes }: Read) -> Vec<Loaded> {
+        let Some(bytes) = bytes else {
+            self.queue.push_back(place);
+            self.read_next();
+            return Vec::new();
+        };
         self.reads -= 1;
+        let will_pass = (bytes.as_ref()).is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock);
+        if will_pass && self.rest(place) {
+            self.read_next();
+            return Vec::new();
+        }
         let mut answers = Vec::new();
-        if let Some(Waiting { storage, blocks }) = self.waiting.remove(&place) {
+        if let Some(Waiting {
+            storage, blocks, ..
+        }) = self.waiting.remove(&place)
+        {
             for (block, range) in blocks {
                 let bytes = match &bytes {
                     Ok(bytes) => Ok(place.cut(bytes, &range)),
@@ -159,10 +182,28 @@ impl Chunks {
             Waiting {
                 storage: Arc::clone(storage),
                 blocks: Vec::new(),
+                rests: 0,
             }
         });
         waiting.blocks.push((block, range));
         self.read_next();
+    }
+
+    /// Has a read tried again in a while, and others before it; false if it was tried often enough.
+    fn rest(&mut self, place: Place) -> bool {
+        let Some(waiting) = self.waiting.get_mut(&place) else {
+            return false;
+        };
+        waiting.rests += 1;
+        if waiting.rests > MAX_RESTS {
+            return false;
+        }
+        let done = self.done.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(REST).await;
+            let _ = done.send(Read { place, bytes: None });
+        });
+        true
     }
 
     fn read_next(&mut self) {
@@ -178,6 +219,7 @@ impl Chunks {
             let done = self.done.clone();
             tokio::task::spawn_blocking(move || {
                 let bytes = storage.read(place.start..place.end).map(Bytes::from);
+                let bytes = Some(bytes);
                 // Nobody listens any more when the engine is gone.
                 let _ = done.send(Read { place, bytes });
             });

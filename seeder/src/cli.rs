@@ -118,8 +118,10 @@ pub struct MakeArgs {
 #[derive(Clone, Debug, Args)]
 pub struct SeedArgs {
     /// Files or folders; each becomes a torrent of its own. Of a folder that is named with a slash at
-    /// its end (`library/`) everything in it does: films, folders, and .torrent files beside their data
-    #[arg(required_unless_present = "config", value_name = "PATH")]
+    /// its end (`library/`) everything in it does: films, folders, and .torrent files beside their data.
+    /// Of a file on a web server (`https://films.example/film.mp4`) nothing is stored: it is read once
+    /// to be hashed, and then fetched as peers ask for it
+    #[arg(required_unless_present = "config", value_name = "PATH|URL")]
     pub paths: Vec<PathBuf>,
 
     /// Seed what this file says, too (TOML). It and folders with a slash are read again on SIGHUP
@@ -168,10 +170,11 @@ pub struct SeedArgs {
     #[arg(long = "tracker", value_name = "URL")]
     pub trackers: Vec<String>,
 
-    /// Name this site in the torrents as a web seed (BEP 19): who has it may then fetch over HTTP what
-    /// peers would bring too late
+    /// Do not name this site as a web seed (BEP 19) in the torrents made here: then nobody fetches over
+    /// HTTP what peers would bring too late. It is not named where an upload limit is set, for HTTP
+    /// knows none, nor in the torrents of others
     #[arg(long)]
-    pub web_seed: bool,
+    pub no_web_seed: bool,
 
     /// Do not run the embedded tracker
     #[arg(long)]

@@ -1,5 +1,6 @@
 //! What the flags mean together: one checked value a command, so that nobody checks twice.
 
+mod address;
 mod get;
 mod list;
 mod seed;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use crate::cli::{CreateArgs, MakeArgs};
 use crate::error::{Error, Result};
+pub use address::address_of;
 pub use get::{Get, Given, To, webrtc_for};
 pub use seed::{Entry, Seed};
 pub use track::Track;

@@ -20,6 +20,7 @@ pub mod making;
 pub mod notify;
 pub mod origin;
 pub mod private;
+pub mod remote;
 pub mod report;
 pub mod signals;
 pub mod sockets;

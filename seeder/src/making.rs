@@ -1,6 +1,8 @@
 //! From a path to a torrent whose bytes are at hand: made anew, or an existing one checked
 //! against the files.
 
+mod remote;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use crate::hashing::{PieceHashes, Wanted, hash_pieces, progress};
 use crate::source::{SourceFile, Sources};
 use crate::storage::Storage;
 use crate::torrent_file;
+pub use remote::make as make_of_remote;
 
 /// A torrent and its bytes.
 #[derive(Debug)]

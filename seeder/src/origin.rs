@@ -5,6 +5,7 @@
 //! that are what was asked for or are no answers (`answer`).
 
 mod answer;
+mod file;
 mod lines;
 mod request;
 mod trust;
@@ -20,6 +21,7 @@ use tokio::task::AbortHandle;
 use tracing::warn;
 
 use crate::chunks::TorrentNumber;
+pub use file::WebFile;
 use lines::Lines;
 pub use trust::Trust;
 

@@ -1,38 +1,52 @@
-//! Reads a seeded torrent's bytes from its files, and its v2 leaves from memory.
+//! Reads a seeded torrent's bytes from what holds them, and its v2 leaves from memory.
 //!
 //! Blocking: call it from a thread that may wait. It never serves a byte of a file that is not
-//! what was hashed: before and after every read the file's length and times are compared, and a
-//! difference fails the read.
+//! what was hashed: before and after every read a file's length and times are compared, what comes
+//! from elsewhere is hashed again, and a difference fails the read.
 
-use std::collections::VecDeque;
-use std::fs::File;
+mod disk;
+
+use std::fmt::Debug;
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use headwater_core::hash::Sha256Digest;
 use headwater_core::layout::{FileIndex, Layout, PieceIndex, Span};
 use headwater_core::merkle;
 
 use crate::hashing::{PieceHashes, places};
-use crate::source::{SourceFile, read_exact_at};
-
-/// Files kept open at once, all torrents of a folder together.
-const MAX_OPEN: usize = 64;
+use crate::source::SourceFile;
+use disk::Disk;
 
 /// Leaves kept in memory: 64 MiB of them describe 32 GiB; beyond that they are hashed again when asked for.
 const MAX_LEAVES: usize = 64 << 20;
 
-/// A torrent's bytes on disk.
+/// What holds a torrent's files: this machine's disk, or a server elsewhere. A file's place is its
+/// number among those of the layout that are no padding.
+///
+/// Blocking, and asked by several threads at once.
+pub trait Backing: Debug + Send + Sync {
+    /// Fills `into` from `offset` of a file; an error rather than a byte that is not what was hashed.
+    /// One of the kind `WouldBlock` will pass.
+    fn read(&self, place: usize, offset: u64, into: &mut [u8]) -> io::Result<()>;
+
+    /// The files that are no longer what was hashed, as far as is known without waiting for a server.
+    fn changed(&self) -> Vec<usize>;
+
+    /// Those that are on this disk.
+    fn files(&self) -> &[SourceFile] {
+        &[]
+    }
+}
+
+/// A torrent's bytes.
 #[derive(Debug)]
 pub struct Storage {
     layout: Layout,
-    /// Those of the layout that are no padding, in its order.
-    files: Vec<SourceFile>,
+    backing: Box<dyn Backing>,
     places: Vec<usize>,
     /// By piece; empty where there are none, or too many.
     leaves: Vec<Vec<Sha256Digest>>,
-    open: Mutex<VecDeque<(usize, Arc<File>)>>,
     /// Whether we write it ourselves.
     grows: bool,
 }
@@ -40,22 +54,23 @@ pub struct Storage {
 impl Storage {
     /// `files` and `hashes` as [`hash_pieces`](crate::hashing::hash_pieces) took and gave them.
     pub fn new(layout: Layout, files: Vec<SourceFile>, hashes: Vec<PieceHashes>) -> Self {
-        let bytes: usize = hashes
-            .iter()
-            .map(|piece| piece.leaves.len() * Sha256Digest::LENGTH)
-            .sum();
-        let leaves = if bytes <= MAX_LEAVES {
-            hashes.into_iter().map(|piece| piece.leaves).collect()
-        } else {
-            Vec::new()
-        };
-        let places = places(&layout);
+        let leaves = hashes.into_iter().map(|piece| piece.leaves).collect();
+        Self::backed(layout, Box::new(Disk::new(files)), leaves)
+    }
+
+    /// Held by this; with the leaves of each piece, one a block, empty where there are none.
+    pub fn backed(
+        layout: Layout,
+        backing: Box<dyn Backing>,
+        leaves: Vec<Vec<Sha256Digest>>,
+    ) -> Self {
+        let count: usize = leaves.iter().map(Vec::len).sum();
+        let fits = count * Sha256Digest::LENGTH <= MAX_LEAVES;
         Self {
+            places: places(&layout),
             layout,
-            files,
-            places,
-            leaves,
-            open: Mutex::default(),
+            backing,
+            leaves: if fits { leaves } else { Vec::new() },
             grows: false,
         }
     }
@@ -68,9 +83,9 @@ impl Storage {
         }
     }
 
-    /// Its files that are no padding, in the layout's order.
+    /// Its files that are no padding, in the layout's order, if they are on this disk.
     pub fn files(&self) -> &[SourceFile] {
-        &self.files
+        self.backing.files()
     }
 
     /// Whether its files are still being written.
@@ -130,51 +145,17 @@ impl Storage {
 
     /// The files that no longer are what was hashed.
     pub fn changed(&self) -> Vec<FileIndex> {
-        let content = self.layout.content_files().zip(&self.files);
-        content
-            .filter(|_| !self.grows)
-            .filter(|(_, source)| source.open().is_err())
-            .map(|((file, _), _)| file)
-            .collect()
+        if self.grows {
+            return Vec::new();
+        }
+        let changed = self.backing.changed();
+        let content = self.layout.content_files().enumerate();
+        let content = content.filter(|(place, _)| changed.contains(place));
+        content.map(|(_, (file, _))| file).collect()
     }
 
     fn read_into(&self, span: Span, skip: u64, bytes: &mut [u8]) -> io::Result<()> {
         let place = self.places[span.file.as_usize()];
-        let source = &self.files[place];
-        let file = self.file(place)?;
-        let read =
-            read_exact_at(&file, bytes, span.offset + skip).and_then(|()| source.check(&file));
-        if read.is_err() {
-            self.forget(place);
-        }
-        read.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", source.path.display())))
-    }
-
-    fn file(&self, place: usize) -> io::Result<Arc<File>> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = open.iter().position(|(other, _)| *other == place) {
-            if let Some(found) = open.remove(at) {
-                open.push_back(found);
-            }
-        } else {
-            if open.len() >= MAX_OPEN {
-                open.pop_front();
-            }
-            let source = &self.files[place];
-            let file = source
-                .open()
-                .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", source.path.display())))?;
-            open.push_back((place, Arc::new(file)));
-        }
-        open.back()
-            .map(|(_, file)| Arc::clone(file))
-            .ok_or_else(|| io::Error::other("no file"))
-    }
-
-    fn forget(&self, place: usize) {
-        self.open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|(other, _)| *other != place);
+        self.backing.read(place, span.offset + skip, bytes)
     }
 }

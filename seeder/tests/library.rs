@@ -236,7 +236,7 @@ fn each_torrent_has_a_limit_of_its_own_and_all_have_one() {
     folder.file("fast.mp4", 1_100_000);
     let list = "[[seed]]\npath = 'slow.mp4'\nupload-limit = '500KB'\n[[seed]]\npath = 'fast.mp4'\n";
     fs::write(folder.path("headwater.toml"), list).expect("write");
-    let seeder = seed(&folder, &["--config", "headwater.toml"]);
+    let seeder = seed(&folder, &["--no-web-seed", "--config", "headwater.toml"]);
     let seconds = |name| {
         let begun = Instant::now();
         assert!(!get(&folder, &seeder, name).is_empty());
@@ -260,7 +260,7 @@ fn its_health_and_its_figures_are_there_to_be_read() {
     let folder = Folder::new();
     folder.file("a.mp4", 100_000);
     folder.file("b.mp4", 200_000);
-    let seeder = seed(&folder, &["a.mp4", "b.mp4"]);
+    let seeder = seed(&folder, &["--no-web-seed", "a.mp4", "b.mp4"]);
     assert_eq!(page(&seeder, "/healthz"), "ok\n");
     assert!(get(&folder, &seeder, "b.mp4") == bytes(200_000));
     let metrics = page(&seeder, "/metrics");

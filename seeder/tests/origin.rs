@@ -11,6 +11,9 @@ use support::{Folder, bytes, headwater, stderr};
 
 const LENGTH: usize = 6_000_001;
 
+/// A seeder that no tracker knows.
+const NOBODY: [&str; 3] = ["--no-tracker", "--tracker", "ws://127.0.0.1:9/announce"];
+
 /// A film's torrent, without a tracker or a seed; the film itself is gone.
 fn film(folder: &Folder, version: &[&str]) {
     folder.file("film.mp4", LENGTH);
@@ -65,7 +68,8 @@ fn a_web_seed_of_the_torrent_is_asked_only_where_a_torrent_may_lead() {
     let origin = Origin::start(bytes(LENGTH), Mood::Honest);
     let url = origin.url();
     film(&folder, &["--web-seed", &url]);
-    let refused = get(&folder, &["--timeout", "1"]);
+    let nobody = ["--tracker", "ws://127.0.0.1:9/announce"];
+    let refused = get(&folder, &[&["--timeout", "1", "-v"][..], &nobody].concat());
     assert_eq!(refused.status.code(), Some(3), "{}", stderr(&refused));
     assert!(
         stderr(&refused).contains("an address of a private network"),
@@ -194,4 +198,65 @@ fn a_folder_comes_file_by_file_from_its_web_seed() {
             "{name}"
         );
     }
+}
+
+#[test]
+fn a_seeder_is_an_origin_of_the_torrents_it_makes() {
+    for version in [&[][..], &["--v1"], &["--v2"]] {
+        let folder = Folder::new();
+        folder.file("a film.mp4", LENGTH);
+        // No peer finds it: all it can be is an origin.
+        let flags = [&["a film.mp4", "--no-tcp"][..], &NOBODY, version].concat();
+        let seeder = Seeder::start(&folder, &flags);
+        let torrent = seeder.says("torrent");
+        let output = headwater(&folder, &["get", torrent, "-o", "-", "--quiet", "--no-tcp"]);
+        assert!(output.stdout == bytes(LENGTH), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_seeders_web_server_is_named_where_others_know_it_and_left_alone_where_peers_are_faster() {
+    let folder = Folder::new();
+    // Long enough that what is asked for before the peers are known is not most of it.
+    let length = 40_000_000;
+    folder.file("film.mp4", length);
+    // What stands before the seeder, as far as the outside can see.
+    let proxy = Origin::start_at(bytes(length), Mood::Honest, Some(4_000_000));
+    let url = format!("http://{}", proxy.at);
+    let flags = [&["film.mp4", "--url", &url][..], &NOBODY].concat();
+    let seeder = Seeder::start(&folder, &flags);
+    let magnet = seeder.says("magnet");
+    assert!(magnet.contains("&ws=http"), "{magnet}");
+    let peer = ["--peer", seeder.says("tcp")];
+    let flags = ["get", magnet, "-o", "-", "--quiet", "--private-web-seeds"];
+    let output = headwater(&folder, &[&flags[..], &peer].concat());
+    assert!(output.stdout == bytes(length), "{}", stderr(&output));
+    assert!(proxy.sent() < length as u64 / 2, "{} bytes", proxy.sent());
+}
+
+#[test]
+fn a_seeder_that_is_told_so_names_no_web_server_and_never_does_in_a_torrent_it_was_given() {
+    let folder = Folder::new();
+    folder.file("film.mp4", 100_000);
+    let made = headwater(&folder, &["create", "film.mp4", "-o", "given.torrent"]);
+    assert!(made.status.success(), "{}", stderr(&made));
+    let given = fs::read(folder.path("given.torrent")).expect("the torrent");
+    for flags in [
+        ["--no-web-seed"].as_slice(),
+        &["--upload-limit", "1MB"],
+        &["--torrent", "given.torrent"],
+    ] {
+        let seeder = Seeder::start(&folder, &[&["film.mp4"][..], &NOBODY, flags].concat());
+        assert!(!seeder.says("magnet").contains("ws="), "{flags:?}");
+    }
+    let seeder = Seeder::start(&folder, &[&["film.mp4"][..], &NOBODY].concat());
+    assert!(seeder.says("magnet").contains("ws="));
+    let hash = headwater_core::metainfo::parse(&given)
+        .expect("a torrent")
+        .info_hashes();
+    assert_eq!(
+        hash.v1().map(|hash| hash.to_hex()).as_deref(),
+        Some(seeder.says("info_hash_v1"))
+    );
+    assert!(fs::read(folder.path("given.torrent")).expect("the torrent") == given);
 }

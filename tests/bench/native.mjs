@@ -68,7 +68,7 @@ async function stream() {
 
 /** `headwater seed`, ready. */
 async function seed(path, ...flags) {
-  const args = ["seed", "--json", "--listen", "127.0.0.1:0", "--no-tracker", "--tracker", NO_TRACKER];
+  const args = ["seed", "--json", "--listen", "127.0.0.1:0", "--no-web-seed", "--no-tracker", "--tracker", NO_TRACKER];
   const child = spawn(HEADWATER, [...args, ...flags, path], { stdio: ["ignore", "pipe", "inherit"] });
   const lines = createInterface({ input: child.stdout });
   const [line] = await Promise.race([

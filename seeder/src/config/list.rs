@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer};
 
+use super::address::address_of;
 use super::seed::{Entry, is_library};
 use super::{
     MAX_TRACKERS, Make, Version, at_most, check_tracker, checked_name, checked_piece_length,
@@ -27,6 +28,7 @@ pub(super) struct List {
     pub(super) tcp: Option<SocketAddr>,
     pub(super) url: Option<String>,
     pub(super) tracker: Option<bool>,
+    pub(super) web_seed: Option<bool>,
     pub(super) trackers: Vec<String>,
     pub(super) upload_limit: Option<u64>,
     pub(super) state: Option<PathBuf>,
@@ -41,6 +43,7 @@ struct Written {
     tcp: Option<SocketAddr>,
     url: Option<String>,
     tracker: Option<bool>,
+    web_seed: Option<bool>,
     #[serde(default)]
     trackers: Vec<String>,
     #[serde(default, deserialize_with = "size")]
@@ -100,6 +103,7 @@ impl List {
             tcp: written.tcp,
             url: written.url,
             tracker: written.tracker,
+            web_seed: written.web_seed,
             trackers: written.trackers,
             upload_limit: written.upload_limit,
             state: written.state.map(|state| folder.join(state)),
@@ -109,7 +113,10 @@ impl List {
 
 impl WrittenEntry {
     fn checked(self, folder: &Path) -> Result<Entry> {
-        let path = folder.join(&self.path);
+        let path = match address_of(&self.path) {
+            Some(_) => self.path.clone(),
+            None => folder.join(&self.path),
+        };
         let is_library = is_library(&path);
         let of_one = [
             (self.torrent.is_some(), "torrent"),

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::list::List;
-use super::{Make, Tcp, checked_site, tellable};
+use super::{Make, Tcp, address, checked_site, tellable};
 use crate::cli::SeedArgs;
 use crate::error::{Error, Result};
 
@@ -38,7 +38,7 @@ pub struct Seed {
     pub url: Option<String>,
     /// Whether to run a tracker ourselves.
     pub own_tracker: bool,
-    /// Whether the torrents name us as a web seed.
+    /// Whether the torrents made here name us as a web seed.
     pub web_seed: bool,
     /// Bytes a second, of all torrents together.
     pub upload_limit: Option<u64>,
@@ -55,7 +55,7 @@ pub struct Seed {
 /// Something to be seeded.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
-    /// A file or a folder.
+    /// A file or a folder, or the address of a file.
     pub path: PathBuf,
     /// Whether the folder is a library: everything in it is a torrent of its own.
     pub is_library: bool,
@@ -81,6 +81,7 @@ impl Seed {
             .map(|path| named(path, &args, &make))
             .collect();
         entries.extend(list.entries);
+        entries.iter_mut().try_for_each(address::check)?;
         check_flags_of_one(&args, &entries)?;
         let own_tracker = !args.no_tracker && list.tracker.unwrap_or(true);
         let trackers = [make.trackers, list.trackers].concat();
@@ -118,7 +119,7 @@ impl Seed {
             dht: args.dht.through(),
             url,
             own_tracker,
-            web_seed: args.web_seed,
+            web_seed: !args.no_web_seed && list.web_seed.unwrap_or(true),
             upload_limit: args.upload_limit.or(list.upload_limit),
             demo_controls: args.demo_controls,
             json: args.json,
@@ -137,6 +138,7 @@ impl Seed {
             ("tcp", self.tcp == new.tcp),
             ("url", self.url == new.url),
             ("tracker", self.own_tracker == new.own_tracker),
+            ("web-seed", self.web_seed == new.web_seed),
             ("state", self.state == new.state),
         ];
         let different = parts.into_iter().filter(|(_, same)| !same);

@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use tracing::warn;
 
+use crate::config::address_of;
 use crate::error::{Error, Result};
 use crate::making::{self, Made};
+use crate::origin::WebFile;
 use crate::storage::Storage;
 
 pub use state::{Mark, State};
@@ -29,6 +31,16 @@ pub struct Stocked {
 
 /// Makes or recalls the torrent of a wish. Reads all its bytes, unless they are remembered.
 pub fn stock(wish: Wish, state: Option<&State>, shown: bool) -> Result<Stocked> {
+    if let Some(address) = address_of(&wish.path) {
+        // What a server said of its file before we were away is not believed.
+        let file = Box::new(WebFile::new(address));
+        let made = making::make_of_remote(file, &wish.make, shown)?;
+        return Ok(Stocked {
+            wish,
+            made,
+            torrent: None,
+        });
+    }
     let torrent = wish.torrent.as_deref().map(Mark::of_path).transpose();
     let torrent =
         torrent.map_err(|e| Error::path("read", wish.torrent.clone().unwrap_or_default(), e))?;
@@ -59,6 +71,9 @@ pub fn stock(wish: Wish, state: Option<&State>, shown: bool) -> Result<Stocked> 
 
 /// Whether what was made of a wish is what would be made of it now.
 pub fn is_current(wish: &Wish, storage: &Arc<Storage>, torrent: Option<&Mark>) -> bool {
+    if address_of(&wish.path).is_some() {
+        return storage.changed().is_empty();
+    }
     match &wish.torrent {
         Some(path) => Mark::of_path(path).ok().as_ref() == torrent && storage.changed().is_empty(),
         None => making::listed(&wish.path, storage.layout())

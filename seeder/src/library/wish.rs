@@ -16,7 +16,7 @@ const MAX_TORRENTS: usize = 100_000;
 /// One torrent that is to be seeded.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Wish {
-    /// A file or a folder.
+    /// A file or a folder, or the address of a file.
     pub path: PathBuf,
     /// The existing torrent it is of.
     pub torrent: Option<PathBuf>,

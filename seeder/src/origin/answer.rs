@@ -54,7 +54,7 @@ pub(super) fn skipped<B>(response: &Response<B>, wanted: &Wanted) -> Result<u64,
     }
 }
 
-fn word(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+pub(super) fn word(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 

@@ -34,12 +34,33 @@ pub(super) async fn make<Taken: Future<Output = ()>>(
     wanted: &Wanted,
     take: impl Fn(Bytes) -> Taken,
 ) -> Result<(), String> {
+    let (at, line, response) = begin(lines, trust, wanted).await?;
+    let skip = skipped(&response, wanted)?;
+    let left = wanted.range.end - wanted.range.start;
+    if pour(response.into_body(), skip, left, take).await? {
+        lines.give_back(&at, line);
+    }
+    Ok(())
+}
+
+/// Asks, and waits for the head of the answer: from where, on which line, and what.
+pub(super) async fn begin(
+    lines: &Lines,
+    trust: Trust,
+    wanted: &Wanted,
+) -> Result<(Uri, Line, Response<Incoming>), String> {
     let asked = timeout(ANSWERS_WITHIN, ask(lines, trust, wanted));
     let late = format!("it did not answer within {} s", ANSWERS_WITHIN.as_secs());
-    let (at, line, response) = asked.await.map_err(|_| late)??;
-    let mut skip = skipped(&response, wanted)?;
-    let mut left = wanted.range.end - wanted.range.start;
-    let mut body = response.into_body();
+    asked.await.map_err(|_| late)?
+}
+
+/// Hands on `left` bytes of a body after `skip` others; whether the line is good for more.
+pub(super) async fn pour<Taken: Future<Output = ()>>(
+    mut body: Incoming,
+    mut skip: u64,
+    mut left: u64,
+    take: impl Fn(Bytes) -> Taken,
+) -> Result<bool, String> {
     while left > 0 {
         let frame = timeout(GOES_ON_WITHIN, body.frame()).await;
         let frame =
@@ -59,14 +80,11 @@ pub(super) async fn make<Taken: Future<Output = ()>>(
             take(bytes).await;
         }
     }
-    // A whole file of which we wanted a part is broken off; else the line is good for more.
-    if let Ok(None) = timeout(ENDS_WITHIN, body.frame()).await {
-        lines.give_back(&at, line);
-    }
-    Ok(())
+    // A whole file of which we wanted a part is broken off.
+    Ok(matches!(timeout(ENDS_WITHIN, body.frame()).await, Ok(None)))
 }
 
-/// Follows redirects to the answer: from where, on which line, and what.
+/// Follows redirects to the answer.
 async fn ask(
     lines: &Lines,
     trust: Trust,

@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 
 use headwater_core::tracker::http::Reach;
+use hyper::Uri;
 
 /// Whose word it is that an origin is good.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,6 +21,14 @@ pub enum Trust {
 }
 
 impl Trust {
+    /// Whether a request may go to this address, as far as can be told without asking for a name.
+    pub fn may_lead_to(self, url: &str) -> bool {
+        let uri = url.parse::<Uri>();
+        let host = uri.as_ref().ok().and_then(Uri::host).unwrap_or_default();
+        let ip = host.trim_start_matches('[').trim_end_matches(']').parse();
+        ip.map_or(true, |ip| self.allows(ip, None))
+    }
+
     /// Whether a request may go there; `home` is where the first one of a row of redirects went.
     pub(super) fn allows(self, ip: IpAddr, home: Option<IpAddr>) -> bool {
         let reach = Reach::of(ip);
@@ -35,6 +44,15 @@ impl Trust {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_that_says_itself_where_it_is_need_not_be_tried() {
+        assert!(!Trust::Torrent.may_lead_to("http://127.0.0.1:8080/files/film.mp4"));
+        assert!(!Trust::Torrent.may_lead_to("http://[fd00::1]/film.mp4"));
+        assert!(Trust::Torrent.may_lead_to("https://films.example/film.mp4"));
+        assert!(Trust::Torrent.may_lead_to("https://93.184.216.34/film.mp4"));
+        assert!(Trust::Allowed.may_lead_to("http://127.0.0.1:8080/film.mp4"));
+    }
 
     #[test]
     fn a_torrent_leads_into_the_world_alone_and_a_redirect_no_nearer() {

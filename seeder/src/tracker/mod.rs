@@ -36,6 +36,7 @@ use headwater_core::tracker::server::{
     Abroad, Drawn, Input, Output, PlainAnnounce, PlainResponse, Shares, Stats, Tracker,
 };
 use mail::{Mail, Mailbox};
+pub(crate) use plain::unescaped;
 use slots::{MAX_THREADS, thread_of};
 use tls::Tls;
 use worker::Unbound;

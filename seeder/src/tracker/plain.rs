@@ -204,7 +204,8 @@ fn fields_of(query: &str) -> impl Iterator<Item = (&str, Cow<'_, [u8]>)> {
     })
 }
 
-fn unescaped(text: &[u8]) -> Cow<'_, [u8]> {
+/// What stands in a URL as `%xx`, as bytes.
+pub(crate) fn unescaped(text: &[u8]) -> Cow<'_, [u8]> {
     if !text.contains(&b'%') {
         return text.into();
     }

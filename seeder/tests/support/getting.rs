@@ -1,7 +1,7 @@
 //! A seeder and a getter, each a process of its own.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -140,6 +140,14 @@ impl Getter {
         found.expect("such a line")
     }
 
+    /// All that it prints, to its end.
+    pub fn everything(mut self) -> Vec<u8> {
+        let mut out = self.child.stdout.take().expect("its output");
+        let mut all = Vec::new();
+        out.read_to_end(&mut all).expect("its output");
+        all
+    }
+
     /// Bytes it had the system write to a disk.
     pub fn written_to_disk(&self) -> u64 {
         self.number("io", "write_bytes:")
@@ -184,7 +192,7 @@ impl Drop for Getter {
 }
 
 /// Lines as they come. Whoever prints them must not wait for us.
-fn lines_of(from: impl std::io::Read + Send + 'static, seen: fn(&str)) -> Receiver<String> {
+fn lines_of(from: impl Read + Send + 'static, seen: fn(&str)) -> Receiver<String> {
     let (tell, told) = channel();
     std::thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {

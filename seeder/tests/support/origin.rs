@@ -19,6 +19,8 @@ pub enum Mood {
     LiesAboutLength,
     /// It sends fewer bytes than it says, and hangs up.
     EndsEarly,
+    /// It hangs up after this many bytes of each answer.
+    EndsAfter(usize),
     /// After this many bytes of each answer it says nothing more, and does not hang up.
     StallsAfter(usize),
     /// It sends the client to an address of a private network.
@@ -40,7 +42,8 @@ pub struct Origin {
 }
 
 struct Shared {
-    file: Vec<u8>,
+    /// With its ETag.
+    file: Mutex<(Arc<Vec<u8>>, &'static str)>,
     mood: Mutex<Mood>,
     sent: AtomicU64,
     requests: AtomicU64,
@@ -60,7 +63,7 @@ impl Origin {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let at = listener.local_addr().expect("its address");
         let shared = Arc::new(Shared {
-            file,
+            file: Mutex::new((Arc::new(file), "first")),
             mood: Mutex::new(mood),
             sent: AtomicU64::new(0),
             requests: AtomicU64::new(0),
@@ -93,6 +96,11 @@ impl Origin {
         self.shared.requests.load(Ordering::SeqCst)
     }
 
+    /// It has another file from now on, with this ETag.
+    pub fn replace(&self, file: Vec<u8>, tag: &'static str) {
+        *self.shared.file.lock().expect("no thread died") = (Arc::new(file), tag);
+    }
+
     /// It behaves otherwise from now on.
     pub fn set_mood(&self, mood: Mood) {
         *self.shared.mood.lock().expect("no thread died") = mood;
@@ -119,7 +127,7 @@ fn serve(stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
             reader.read_line(&mut line)?;
         }
         shared.requests.fetch_add(1, Ordering::SeqCst);
-        let range = range.unwrap_or(0..shared.file.len());
+        let range = range.unwrap_or(0..shared.file().0.len());
         answer(stream, shared, range)?;
     }
 }
@@ -130,18 +138,19 @@ fn answer(
     range: std::ops::Range<usize>,
 ) -> std::io::Result<()> {
     let mood = *shared.mood.lock().expect("no thread died");
-    let all = shared.file.len();
+    let (file, tag) = shared.file();
+    let all = file.len();
     let claimed = if mood == Mood::LiesAboutLength {
         all + 1
     } else {
         all
     };
     let mut head = String::new();
-    let mut body = shared.file[range.clone()].to_vec();
+    let mut body = file[range.clone()].to_vec();
     let mut ask = |status: &str, extra: &str, length: usize| {
         let _ = write!(
             head,
-            "HTTP/1.1 {status}\r\ncontent-length: {length}\r\n{extra}\r\n"
+            "HTTP/1.1 {status}\r\ncontent-length: {length}\r\netag: \"{tag}\"\r\n{extra}\r\n"
         );
     };
     let content_range = format!(
@@ -152,7 +161,7 @@ fn answer(
     let location = |to: &str| format!("location: {to}\r\n");
     match mood {
         Mood::IgnoresRange => {
-            body = shared.file.clone();
+            body = file.to_vec();
             ask("200 OK", "", all);
         }
         Mood::NotFound => {
@@ -175,23 +184,24 @@ fn answer(
         _ => ask("206 Partial Content", &content_range, body.len()),
     }
     match mood {
-        Mood::SendsElsewhere => body = shared.file[..body.len()].to_vec(),
+        Mood::SendsElsewhere => body = file[..body.len()].to_vec(),
         Mood::EndsEarly => body.truncate(body.len() / 2),
         Mood::FlipsABit => {
             let middle = body.len() / 2;
             body[middle] ^= 4;
         }
-        Mood::StallsAfter(bytes) => body.truncate(bytes),
+        Mood::StallsAfter(bytes) | Mood::EndsAfter(bytes) => body.truncate(bytes),
         _ => {}
     }
     (&*stream).write_all(head.as_bytes())?;
     for chunk in body.chunks(16 * 1024) {
         shared.wait_for(chunk.len());
-        (&*stream).write_all(chunk)?;
+        // Who has them may look at once how many there were.
         shared.sent.fetch_add(chunk.len() as u64, Ordering::SeqCst);
+        (&*stream).write_all(chunk)?;
     }
     match mood {
-        Mood::EndsEarly => stream.shutdown(std::net::Shutdown::Both),
+        Mood::EndsEarly | Mood::EndsAfter(_) => stream.shutdown(std::net::Shutdown::Both),
         Mood::StallsAfter(_) => {
             // Until the client loses patience.
             let mut rest = BufReader::new(stream);
@@ -202,6 +212,10 @@ fn answer(
 }
 
 impl Shared {
+    fn file(&self) -> (Arc<Vec<u8>>, &'static str) {
+        self.file.lock().expect("no thread died").clone()
+    }
+
     /// Until it is these bytes' turn on the server's uplink.
     fn wait_for(&self, bytes: usize) {
         let Some(rate) = self.rate else { return };

@@ -87,7 +87,7 @@ class Seeder:
 
 @contextlib.contextmanager
 def seeding(*args):
-    command = [HEADWATER, "seed", "--json", "--listen", f"{ADDRESS}:0", *args]
+    command = [HEADWATER, "seed", "--json", "--no-web-seed", "--listen", f"{ADDRESS}:0", *args]
     with running(command) as process:
         yield Seeder(process)
 

@@ -1,6 +1,7 @@
 //! Which web servers are asked: those the person named, then those the torrent brings.
 
 use hyper::Uri;
+use tracing::info;
 
 use super::given::Lead;
 use crate::config::{Get, Given, is_http};
@@ -26,7 +27,21 @@ pub fn origins(get: &Get, lead: &Lead) -> Vec<Origin> {
         };
         Some(of(url, trust))
     });
-    named.chain(brought).collect()
+    named.chain(brought.filter(may_be_asked)).collect()
+}
+
+/// A seeder on our own network names itself in what it makes. That it is not asked is no trouble
+/// while its peers are there, so it is said to those who want to know.
+fn may_be_asked(origin: &Origin) -> bool {
+    let may = origin.trust.may_lead_to(&origin.url);
+    if !may {
+        info!(
+            "web seed {} is at an address of a private network, where a torrent may not lead us; \
+             --private-web-seeds lets it",
+            origin.url
+        );
+    }
+    may
 }
 
 fn host_of(url: &str) -> Option<String> {

@@ -213,7 +213,7 @@ impl Shelf {
         let trackers = self.all_trackers(&site, &wish, &made.metainfo);
         made.metainfo.set_trackers(trackers.clone());
         let slug = self.free_slug(made.metainfo.name());
-        if self.seed.web_seed {
+        if self.is_web_seed_of(&wish) {
             name_web_seed(&mut made.metainfo, &site, &slug);
         }
         let bytes = made.metainfo.to_torrent_bytes();
@@ -301,6 +301,12 @@ impl Shelf {
             );
         }
         trackers
+    }
+
+    /// A torrent that the person brought says what its maker had it say; and HTTP knows no limits.
+    fn is_web_seed_of(&self, wish: &Wish) -> bool {
+        let has_limit = self.seed.upload_limit.or(wish.upload_limit).is_some();
+        self.seed.web_seed && wish.torrent.is_none() && !has_limit
     }
 
     /// A name in URLs that no other has.

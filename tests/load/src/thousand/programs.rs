@@ -118,6 +118,7 @@ impl Programs {
             "--json",
             "--listen",
             "127.0.0.1:0",
+            "--no-web-seed",
             "--no-tracker",
             "--tracker",
             &address,
