@@ -1,13 +1,13 @@
-//! A swarm of real processes whose tracker dies: half of it leaves and returns by an address it kept,
-//! and then those whose addresses were kept leave, too.
+//! A swarm of real processes whose tracker dies: half of it leaves without a word and returns by the
+//! neighbours it saved, and then those that were saved leave, too.
 
 mod support;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use support::Folder;
 use support::getting::{Seeder, command, create};
+use support::{Folder, PATIENCE};
 
 /// Peers of the swarm: some that can be called at an address of theirs, and others.
 const SEEDERS: usize = 4;
@@ -28,7 +28,7 @@ struct Getter {
 /// `headwater get` into a folder of its own, seeding on.
 fn getter(folder: &Folder, name: &str, how: &[&str]) -> Getter {
     let to = folder.path(name);
-    std::fs::create_dir(&to).expect("a folder");
+    std::fs::create_dir_all(&to).expect("a folder");
     let mut command = command(folder, &["get", "film.torrent", "--json", "--seed", "-o"]);
     command.arg(to).args(how);
     Getter {
@@ -51,6 +51,23 @@ fn all_say(getters: &[Getter], test: impl Fn(&Value) -> bool) {
     }
 }
 
+/// Waits until what is kept beside the film names one of these addresses.
+fn has_saved(folder: &Folder, name: &str, addresses: &[String]) {
+    let file = folder.path(name).join(".film.mp4.headwater");
+    let begun = Instant::now();
+    loop {
+        let text = std::fs::read_to_string(&file).expect("the state file");
+        let state: Value = serde_json::from_str(&text).expect("JSON");
+        let saved = state["neighbours"].as_array().expect("a list");
+        let is_saved = |one: &Value| addresses.iter().any(|address| one == address);
+        if saved.iter().any(is_saved) {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{name} saved but {saved:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 fn has_all(figures: &Value) -> bool {
     figures["done"].as_u64() == Some(LENGTH as u64)
 }
@@ -66,7 +83,10 @@ fn a_native_swarm_outlives_its_tracker_and_those_by_whom_peers_return() {
     create(&folder, "film.mp4", "film.torrent");
     let track = ["track", "--json", "--listen", "127.0.0.1:0"];
     let tracker = Seeder::of(command(&folder, &track));
-    let by_tracker = ["--tracker", tracker.says("tracker")];
+    // For peers over WebRTC, and for those over TCP.
+    let websocket = tracker.says("tracker");
+    let http = websocket.replace("ws://", "http://");
+    let by_tracker = ["--tracker", websocket, "--tracker", &http];
     let seed = ["film.mp4", "--torrent", "film.torrent", "--no-tracker"];
     let seed = [&seed[..], &by_tracker].concat();
     let mut seeders: Vec<Seeder> = (0..SEEDERS)
@@ -76,25 +96,27 @@ fn a_native_swarm_outlives_its_tracker_and_those_by_whom_peers_return() {
         .iter()
         .map(|one| one.says("tcp").to_owned())
         .collect();
-    let join = |number: usize| getter(&folder, &format!("first-{number}"), &by_tracker);
+    let name = |number: usize| format!("getter-{number}");
+    let join = |number: usize| getter(&folder, &name(number), &by_tracker);
     let mut getters: Vec<Getter> = (0..GETTERS).map(join).collect();
     all_say(&getters, has_all);
-    drop(tracker);
 
-    // Half of all leave without a word, and return with nothing but an address.
-    getters.truncate(GETTERS / 2 - SEEDERS / 2);
-    let left = getters.len();
-    for number in left..GETTERS {
-        let address = &addresses[number % SEEDERS];
-        getters.push(getter(
-            &folder,
-            &format!("again-{number}"),
-            &["--peer", address],
-        ));
+    // Half of all leave without a word when the tracker is gone, and call whom they knew.
+    let staying = GETTERS / 2 - SEEDERS / 2;
+    let leaving = staying..GETTERS;
+    for number in leaving.clone() {
+        has_saved(&folder, &name(number), &addresses);
+    }
+    let by_nobody = by_tracker.map(str::to_owned);
+    let by_nobody: Vec<&str> = by_nobody.iter().map(String::as_str).collect();
+    drop(tracker);
+    getters.truncate(staying);
+    for number in leaving {
+        getters.push(getter(&folder, &name(number), &by_nobody));
     }
     all_say(&getters, |figures| has_all(figures) && has_company(figures));
 
-    // Who had those addresses leaves for good, saying so: the others have met.
+    // Those that were called leave for good, saying so: the others have met.
     for seeder in &mut seeders {
         assert!(seeder.interrupt().success());
     }

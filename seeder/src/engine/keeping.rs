@@ -86,6 +86,13 @@ impl Engine {
         }
     }
 
+    /// Whoever keeps a torrent keeps whom to call for it.
+    pub(super) fn keep_neighbours(&mut self) {
+        for (number, keeper) in &self.keepers.keepers {
+            keeper.remember(self.neighbours(*number));
+        }
+    }
+
     pub(super) fn on_keeper(&mut self, (number, told): (TorrentNumber, Told)) {
         let now = self.now();
         let input = match told {

@@ -208,7 +208,10 @@ impl Engine {
                     tell(self.figures());
                     self.tell_progress();
                 }
-                _ = looks.tick() => self.look(),
+                _ = looks.tick() => {
+                    self.look();
+                    self.keep_neighbours();
+                }
                 () = sleep_until(due) => {}
             }
             self.time_out();
@@ -350,7 +353,7 @@ impl Engine {
                 swarm::Output::Close(peer, fault) => {
                     debug!(peer = peer.0, ?fault, "dropping peer");
                     self.hang_up(peer);
-                    self.call_over(now, peer, fault);
+                    self.call_over(now, peer, tcp::ending_of(fault));
                     self.open.remove(&peer);
                     self.dialled.remove(&peer);
                     if let Some(torrent) = self.torrents.get_mut(number) {
@@ -431,6 +434,7 @@ impl Engine {
 
     async fn say_goodbye(&mut self) {
         let now = self.now();
+        self.keep_neighbours();
         for number in self.torrents.numbers() {
             if let Some(torrent) = self.torrents.get_mut(number) {
                 torrent.stop(now);

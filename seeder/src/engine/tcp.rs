@@ -33,6 +33,22 @@ fn is_same(own: SocketAddr, address: SocketAddr) -> bool {
     is_here && own.port() == address.port()
 }
 
+/// What a swarm that hangs up says of the address.
+pub(super) fn ending_of(fault: Option<Fault>) -> Ending {
+    let is_unwanted = |fault: Fault| {
+        fault.is_malice()
+            || matches!(
+                fault,
+                Fault::Ourselves | Fault::WrongTorrent | Fault::Barred
+            )
+    };
+    match fault {
+        Some(fault) if is_unwanted(fault) => Ending::Unwanted,
+        None | Some(Fault::Twice) => Ending::Parted,
+        Some(_) => Ending::Over,
+    }
+}
+
 /// TCP, and whom each torrent might call.
 #[derive(Debug)]
 pub(super) struct Calls {
@@ -124,10 +140,13 @@ impl Engine {
             match event {
                 TcpEvent::Arrived(arrival) => self.arrived(now, arrival),
                 TcpEvent::Closed(peer, reason) => {
-                    self.call_over(now, peer, None);
+                    self.call_over(now, peer, Ending::Over);
                     self.forget(now, peer, &reason);
                 }
-                TcpEvent::Opened(peer) => self.stands(now, peer, Transport::Tcp, true),
+                TcpEvent::Opened(peer) => {
+                    self.call_taken(now, peer);
+                    self.stands(now, peer, Transport::Tcp, true);
+                }
                 TcpEvent::Readable(peer) => self.read(now, peer),
                 TcpEvent::Writable(peer) => self.grant(now, peer),
             }
@@ -194,25 +213,33 @@ impl Engine {
         self.drain_swarm(now, torrent_of(peer));
     }
 
+    fn call_taken(&mut self, now: Instant, peer: PeerKey) {
+        if let Some(candidates) = self.candidates_of(peer) {
+            candidates.taken(now, peer);
+        }
+    }
+
     /// A connection is over: whether its address is worth another call.
-    pub(super) fn call_over(&mut self, now: Instant, peer: PeerKey, fault: Option<Fault>) {
-        let is_unwanted = |fault: Fault| {
-            fault.is_malice()
-                || matches!(
-                    fault,
-                    Fault::Ourselves | Fault::WrongTorrent | Fault::Barred
-                )
-        };
-        let how = match fault {
-            Some(fault) if is_unwanted(fault) => Ending::Unwanted,
-            _ => Ending::Over,
-        };
-        let calls = self.calls.as_mut();
-        if let Some(candidates) =
-            calls.and_then(|calls| calls.candidates.get_mut(&torrent_of(peer)))
-        {
+    pub(super) fn call_over(&mut self, now: Instant, peer: PeerKey, how: Ending) {
+        if let Some(candidates) = self.candidates_of(peer) {
             candidates.ended(now, peer, how);
         }
+    }
+
+    fn candidates_of(&mut self, peer: PeerKey) -> Option<&mut Candidates> {
+        let calls = self.calls.as_mut()?;
+        calls.candidates.get_mut(&torrent_of(peer))
+    }
+
+    /// Where peers of a torrent are that can be called again some day, without a tracker. None of a
+    /// private one: its tracker says who may meet (BEP 27).
+    pub(super) fn neighbours(&self, number: TorrentNumber) -> Vec<SocketAddr> {
+        let torrent = self.torrents.get(number);
+        let metainfo = torrent.and_then(|torrent| torrent.swarm.metainfo());
+        let is_public = metainfo.is_some_and(|metainfo| !metainfo.is_private());
+        let calls = self.calls.as_ref().filter(|_| is_public);
+        let candidates = calls.and_then(|calls| calls.candidates.get(&number));
+        candidates.map_or_else(Vec::new, |candidates| candidates.neighbours(self.now()))
     }
 
     /// Hangs up, whatever carries it.

@@ -9,6 +9,7 @@ mod place;
 mod state;
 mod writer;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use headwater_core::bitfield::Bitfield;
@@ -34,6 +35,8 @@ pub struct Keep {
     pub wanted: Bitfield,
     /// Pieces that are.
     pub have: Bitfield,
+    /// Peers that were there the last time, and can be called.
+    pub neighbours: Vec<SocketAddr>,
     /// Why nothing is written just now, in words; `None` while all is well.
     pub trouble: watch::Receiver<Option<String>>,
     pub(crate) writer: Writer,
@@ -69,13 +72,16 @@ pub fn prepare(
     let sources = place.make(layout, &wanted)?;
     // What was not there could not be locked.
     let lock = lock.map_or_else(|| place.lock(), |lock| Ok(Some(lock)))?;
-    let state = State::new(metainfo, have.clone());
+    let neighbours = known.map_or_else(Vec::new, |state| state.neighbours().to_vec());
+    let mut state = State::new(metainfo, have.clone());
+    state.remember(neighbours.clone());
     let (tell, trouble) = watch::channel(None);
     let writer = Writer::new(layout.clone(), place, lock, &sources, state, tell);
     Ok(Keep {
         storage: Arc::new(Storage::growing(layout.clone(), sources)),
         wanted,
         have,
+        neighbours,
         trouble,
         writer,
     })

@@ -1,9 +1,10 @@
-//! The state file: which pieces are on the disk for certain.
+//! The state file: which pieces are on the disk for certain, and whom to call for the others.
 //!
 //! For its owner alone, and replaced as a whole: whoever reads it finds the old one or the new one.
 
 use std::fs::{self, File, Metadata};
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Place;
 use crate::private;
+use crate::tcp::MAX_NEIGHBOURS;
 
 /// Longest state file we read: that of a torrent with the most pieces and files.
 const MAX_LENGTH: u64 = 64 << 20;
@@ -29,6 +31,9 @@ pub(super) struct State {
     have: String,
     /// The files as they were, in the torrent's order; `None` where there was none.
     files: Vec<Option<FileState>>,
+    /// Peers that can be called, should no tracker say who is there.
+    #[serde(default)]
+    neighbours: Vec<SocketAddr>,
     #[serde(skip)]
     pieces: Option<Bitfield>,
 }
@@ -52,6 +57,7 @@ impl State {
             clean: false,
             have: String::new(),
             files: Vec::new(),
+            neighbours: Vec::new(),
             pieces: Some(have),
         }
     }
@@ -69,6 +75,7 @@ impl State {
             return None;
         }
         let bytes = from_hex(&state.have)?;
+        state.neighbours.truncate(MAX_NEIGHBOURS);
         state.pieces = Bitfield::from_bytes(&bytes, metainfo.layout().piece_count());
         state.pieces.is_some().then_some(state)
     }
@@ -107,6 +114,18 @@ impl State {
         if let Some(pieces) = &mut self.pieces {
             pieces.set(piece);
         }
+    }
+
+    /// Who may be called.
+    pub fn neighbours(&self) -> &[SocketAddr] {
+        &self.neighbours
+    }
+
+    /// These may be called from now on; whether that is news.
+    pub fn remember(&mut self, neighbours: Vec<SocketAddr>) -> bool {
+        let is_news = self.neighbours != neighbours;
+        self.neighbours = neighbours;
+        is_news
     }
 
     /// Writes it; `clean` says that nothing else will be written after it.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::fs::{self, File};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -45,10 +46,19 @@ pub enum Told {
     Lost(PieceIndex),
 }
 
+/// What is to be written.
+#[derive(Debug)]
+enum Job {
+    /// Who may be called the next time.
+    Neighbours(Vec<SocketAddr>),
+    /// A piece, without its padding.
+    Piece(PieceIndex, Bytes),
+}
+
 /// A hand on the writing thread. When it is dropped the thread ends, once all is written.
 #[derive(Debug)]
 pub struct Keeper {
-    jobs: Option<Sender<(PieceIndex, Bytes)>>,
+    jobs: Option<Sender<Job>>,
     stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -71,7 +81,14 @@ impl Keeper {
     pub fn store(&self, piece: PieceIndex, bytes: Bytes) {
         if let Some(jobs) = &self.jobs {
             // The thread ends only when this end does.
-            let _ = jobs.send((piece, bytes));
+            let _ = jobs.send(Job::Piece(piece, bytes));
+        }
+    }
+
+    /// Whom to call the next time. If it is nobody, those of the last time are still the best guess.
+    pub fn remember(&self, neighbours: Vec<SocketAddr>) {
+        if let Some(jobs) = self.jobs.as_ref().filter(|_| !neighbours.is_empty()) {
+            let _ = jobs.send(Job::Neighbours(neighbours));
         }
     }
 
@@ -131,12 +148,7 @@ impl Writer {
         }
     }
 
-    fn run(
-        mut self,
-        jobs: &Receiver<(PieceIndex, Bytes)>,
-        stopping: &AtomicBool,
-        tell: impl Fn(Told),
-    ) {
+    fn run(mut self, jobs: &Receiver<Job>, stopping: &AtomicBool, tell: impl Fn(Told)) {
         // From here on the files are being written: what is not claimed may be there or not.
         self.save(false);
         loop {
@@ -144,7 +156,12 @@ impl Writer {
                 self.claim_after.saturating_sub(oldest.elapsed())
             });
             match jobs.recv_timeout(wait.min(Duration::from_secs(3600))) {
-                Ok((piece, bytes)) => {
+                Ok(Job::Neighbours(neighbours)) => {
+                    if self.state.remember(neighbours) {
+                        self.save(false);
+                    }
+                }
+                Ok(Job::Piece(piece, bytes)) => {
                     if !self.write_at_last(piece, &bytes, stopping) {
                         break;
                     }

@@ -23,11 +23,19 @@ const RETRY: Duration = Duration::from_secs(10);
 /// A connection that stood this long was worth it.
 const WORTH: Duration = Duration::from_secs(60);
 
+/// A connection that stood this long was with a peer of the torrent.
+const PROOF: Duration = Duration::from_secs(2);
+
+/// Addresses worth remembering for the next time.
+pub const MAX_NEIGHBOURS: usize = 32;
+
 /// How a call ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ending {
     /// Nobody answered, or the connection ended by itself.
     Over,
+    /// It is one of the torrent's, but we hung up.
+    Parted,
     /// It is not to be called again.
     Unwanted,
 }
@@ -36,11 +44,21 @@ pub enum Ending {
 #[derive(Debug, Default)]
 pub struct Candidates {
     known: BTreeMap<SocketAddr, Candidate>,
-    called: BTreeMap<PeerKey, (SocketAddr, Instant)>,
+    called: BTreeMap<PeerKey, Call>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Call {
+    address: SocketAddr,
+    begun: Instant,
+    /// When it was taken, if it was.
+    taken: Option<Instant>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Candidate {
+    /// Whether a peer of the torrent was there.
+    is_proven: bool,
     failures: u32,
     state: State,
 }
@@ -60,6 +78,7 @@ impl Candidates {
     pub fn heard(&mut self, now: Instant, address: SocketAddr) {
         if self.known.len() < MAX_KNOWN {
             self.known.entry(address).or_insert(Candidate {
+                is_proven: false,
                 failures: 0,
                 state: State::Waiting(now),
             });
@@ -82,25 +101,53 @@ impl Candidates {
         if let Some(candidate) = self.known.get_mut(&address) {
             candidate.state = State::Called;
         }
-        self.called.insert(key, (address, now));
+        let call = Call {
+            address,
+            begun: now,
+            taken: None,
+        };
+        self.called.insert(key, call);
+    }
+
+    /// Somebody took the call.
+    pub fn taken(&mut self, now: Instant, key: PeerKey) {
+        if let Some(call) = self.called.get_mut(&key) {
+            call.taken = Some(now);
+        }
+    }
+
+    /// Where peers of the torrent are, or were the last time: those first that are there now.
+    pub fn neighbours(&self, now: Instant) -> Vec<SocketAddr> {
+        let calls = self.called.values();
+        let now_there = calls.filter(|call| call.has_stood(now));
+        let mut neighbours: Vec<SocketAddr> = now_there.map(|call| call.address).collect();
+        for (address, candidate) in &self.known {
+            let is_worth = candidate.is_proven && candidate.state != State::Unwanted;
+            if is_worth && !neighbours.contains(address) {
+                neighbours.push(*address);
+            }
+        }
+        neighbours.truncate(MAX_NEIGHBOURS);
+        neighbours
     }
 
     /// A connection is over; one that was not our call says nothing.
     pub fn ended(&mut self, now: Instant, key: PeerKey, how: Ending) {
-        let Some((address, since)) = self.called.remove(&key) else {
+        let Some(call) = self.called.remove(&key) else {
             return;
         };
-        let Some(candidate) = self.known.get_mut(&address) else {
+        let Some(candidate) = self.known.get_mut(&call.address) else {
             return;
         };
         if how == Ending::Unwanted {
             candidate.state = State::Unwanted;
             return;
         }
-        let stood = now.since(since) >= WORTH;
+        candidate.is_proven |= how == Ending::Parted || call.has_stood(now);
+        let stood = now.since(call.begun) >= WORTH;
         candidate.failures = if stood { 0 } else { candidate.failures + 1 };
         if candidate.failures >= MAX_FAILURES {
-            self.known.remove(&address);
+            self.known.remove(&call.address);
         } else {
             let pause = RETRY * 2u32.pow(candidate.failures.saturating_sub(1));
             candidate.state = State::Waiting(now + pause);
@@ -119,6 +166,12 @@ impl Candidates {
                 State::Called | State::Unwanted => None,
             });
         waiting.min()
+    }
+}
+
+impl Call {
+    fn has_stood(&self, now: Instant) -> bool {
+        self.taken.is_some_and(|taken| now.since(taken) >= PROOF)
     }
 }
 
@@ -160,6 +213,26 @@ mod tests {
         candidates.ended(now, PeerKey(1), Ending::Unwanted);
         candidates.heard(now, address(1));
         assert_eq!(candidates.poll_timeout(), None);
+    }
+
+    #[test]
+    fn who_was_there_is_remembered_and_who_cheated_or_never_answered_is_not() {
+        let mut candidates = Candidates::default();
+        let (now, later) = (Instant::START, Instant::START + PROOF);
+        for port in 1..=5 {
+            let key = PeerKey(port.into());
+            candidates.heard(now, address(port));
+            candidates.called(now, key, address(port));
+            if port > 1 {
+                candidates.taken(now, key);
+            }
+        }
+        assert!(candidates.neighbours(now).is_empty(), "too soon to tell");
+        candidates.ended(now, PeerKey(2), Ending::Parted);
+        candidates.ended(later, PeerKey(3), Ending::Over);
+        candidates.ended(later, PeerKey(4), Ending::Unwanted);
+        let expected = [5, 2, 3].map(address);
+        assert_eq!(candidates.neighbours(later), expected, "who is there first");
     }
 
     #[test]

@@ -26,7 +26,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-pub use candidates::{Candidates, Ending};
+pub use candidates::{Candidates, Ending, MAX_NEIGHBOURS};
 use connection::Connection;
 use ready::Ready;
 

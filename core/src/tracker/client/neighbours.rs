@@ -118,7 +118,8 @@ impl Client {
             News::Answered { id, from, sdp } => self.handle_carried_answer(now, *from, *id, sdp),
             News::Carriers(count) => {
                 let before = core::mem::replace(&mut self.neighbours.carriers, *count);
-                if before < *count {
+                // Those over TCP come and go without our hearing of it otherwise.
+                if before != *count {
                     self.company_changed(now);
                 }
             }

@@ -31,6 +31,12 @@ pub(super) async fn keep(
     bar.finish_and_clear();
     let keep = prepared.map_err(|e| Error::Other(e.to_string()))??;
     let mut trouble = keep.trouble.clone();
+    // A tracker may be gone for good since then.
+    if !metainfo.is_private() {
+        keep.neighbours
+            .iter()
+            .for_each(|neighbour| handle.hear(0, *neighbour));
+    }
     let kept = handle.keep(0, keep);
     if let Some(server) = server {
         teller.serving(&server.open(metainfo, handle, get.window));

@@ -52,6 +52,25 @@ fn where_no_tracker_answers_neighbours_are_asked_at_once_and_in_vain_ever_later(
 }
 
 #[test]
+fn a_neighbour_that_leaves_has_the_others_asked_anew() {
+    let mut world = World::orphaned(5);
+    for _ in 0..60 {
+        world.pass(secs(5));
+        world.make_offers();
+        for id in world.shown() {
+            world.tell(Input::Introduced(&News::Declined { id }));
+        }
+        world.said.clear();
+    }
+    world.tell(Input::Introduced(&News::Carriers(1)));
+    for _ in 0..3 {
+        world.pass(secs(1));
+        world.make_offers();
+    }
+    assert!(!world.shown().is_empty(), "at once, not after minutes");
+}
+
+#[test]
 fn while_a_tracker_introduces_us_neighbours_are_left_alone() {
     let mut world = World::announced(1, 3);
     world.tell(Input::Introduced(&News::Carriers(5)));
