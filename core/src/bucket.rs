@@ -47,15 +47,17 @@ impl Bucket {
 
     /// Adds what has run in since the last time.
     pub fn fill(&mut self, now: Instant) {
-        let micros = now.since(self.filled).as_micros();
-        let bytes = u128::from(self.rate) * micros / 1_000_000;
+        const SECOND: u64 = 1_000_000;
+        let micros = now.since(self.filled).as_micros() as u64;
+        // In two parts, so that 64 bits are enough.
+        let of_rest = (self.rate % SECOND).saturating_mul(micros) / SECOND;
+        let bytes = (self.rate / SECOND)
+            .saturating_mul(micros)
+            .saturating_add(of_rest);
         // What is less than a byte runs in next time.
         if bytes > 0 {
             self.filled = now;
-            self.tokens = self
-                .tokens
-                .saturating_add_unsigned(u64::try_from(bytes).unwrap_or(u64::MAX))
-                .min(self.burst());
+            self.tokens = self.tokens.saturating_add_unsigned(bytes).min(self.burst());
         }
     }
 

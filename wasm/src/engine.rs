@@ -8,6 +8,7 @@ use headwater_core::ordered::Map;
 use headwater_core::swarm::{self, Swarm};
 use headwater_core::time::{Duration, Instant};
 use headwater_core::tracker::client::ClientConfig;
+use js_sys::{Function, Object};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::{MessageEvent, MessagePort};
@@ -17,6 +18,7 @@ use crate::fetch;
 use crate::giving::{self, Giving, Purse};
 use crate::hashing::{self, Hashed, Hashing};
 use crate::host::{Happened, Host, PeerDid};
+use crate::keep;
 use crate::link::Scratch;
 use crate::protocol::{Add, AddSource, Config, FromPage, Page, Refusal, Share, ToPage};
 use crate::source::{is_web_tracker, source};
@@ -42,6 +44,7 @@ pub(crate) struct Engine {
     clock: Clock,
     timer: Timer,
     report_every: Duration,
+    open_shelf: Option<Function>,
     /// What all torrents together may still give.
     purse: Rc<RefCell<Purse>>,
     torrents: Map<u32, Slot>,
@@ -94,6 +97,7 @@ impl Engine {
             timer: Timer::new(host),
             report_every: Duration::from_millis(config.stats_every_ms.into()),
             purse: Rc::new(RefCell::new(purse)),
+            open_shelf: config.open_shelf,
             torrents: Map::new(),
             scratch: Scratch::default(),
             controls: Vec::new(),
@@ -121,6 +125,7 @@ impl Engine {
             Happened::Reader(torrent, reader, did) => self.with(now, torrent, |torrent, _| {
                 torrent.handle_reader(now, reader, did)
             }),
+            Happened::Shelf(torrent, shelf) => self.handle_shelf(now, torrent, shelf),
             Happened::TimedOut => self.timer.disarm(),
             Happened::Tracker(torrent, tracker, did) => {
                 self.with(now, torrent, |torrent, _| {
@@ -158,7 +163,7 @@ impl Engine {
                 torrent.handle_offer_made(now, peer, sdp)
             }),
             FromPage::Received(peer, bytes) => self.peer_did(now, peer, PeerDid::Send(bytes)),
-            FromPage::Remove(torrent) => self.remove(now, torrent),
+            FromPage::Remove(torrent, forget) => self.remove(now, torrent, forget),
             FromPage::Select {
                 torrent,
                 file,
@@ -202,7 +207,7 @@ impl Engine {
     }
 
     fn add(&mut self, now: Instant, add: Add) {
-        self.remove(now, add.torrent);
+        self.remove(now, add.torrent, false);
         let torrent = add.torrent;
         if let AddSource::Url(url, response) = &add.source {
             fetch::begin(torrent, url.clone(), response.clone(), &self.host);
@@ -303,9 +308,13 @@ impl Engine {
     }
 
     fn run(&mut self, now: Instant, add: Add, waiting: Vec<Wish>) {
-        let (number, share) = (add.torrent, add.share);
+        let (number, share, keep) = (add.torrent, add.share, add.keep.clone());
         match self.make(now, add) {
-            Ok(torrent) => {
+            Ok(mut torrent) => {
+                if let Some(open) = self.open_shelf.as_ref().filter(|_| keep.is_object()) {
+                    let name = torrent.await_shelf();
+                    keep::begin(number, &name, &keep, open, &self.host);
+                }
                 self.torrents
                     .insert(number, Slot::new(now, State::Running(Box::new(torrent))));
                 self.with(now, number, |torrent, _| {
@@ -373,15 +382,24 @@ impl Engine {
         Ok(Torrent::new(add.torrent, parts, &self.host, &self.page))
     }
 
-    fn remove(&mut self, now: Instant, torrent: u32) {
+    fn remove(&mut self, now: Instant, torrent: u32, forget: bool) {
         match self.torrents.remove(&torrent).map(|slot| slot.state) {
-            Some(State::Running(torrent)) => torrent.stop(now),
+            Some(State::Running(torrent)) => torrent.stop(now, forget),
             Some(State::Fetching(_, waiting)) => {
                 let gone = Refusal::new("removed", "The torrent was removed.");
                 waiting.iter().for_each(|wish| wish.refuse(&gone));
             }
             // It stops when it is dropped.
             Some(State::Hashing(..)) | None => {}
+        }
+    }
+
+    fn handle_shelf(&mut self, now: Instant, torrent: u32, shelf: Option<Object>) {
+        match self.torrents.get(&torrent).map(|slot| &slot.state) {
+            Some(State::Running(_)) => self.with(now, torrent, |torrent, _| {
+                torrent.handle_shelf(now, shelf);
+            }),
+            _ => keep::discard(shelf),
         }
     }
 

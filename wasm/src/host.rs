@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use headwater_core::ids::{PeerKey, ReaderId};
 use headwater_core::tracker::client::TrackerKey;
+use js_sys::Object;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::convert::FromWasmAbi;
@@ -28,6 +29,8 @@ pub(crate) enum Happened {
     Told(MessageEvent),
     Peer(PeerKey, PeerDid),
     Reader(u32, ReaderId, ReaderDid),
+    /// Where a torrent's pieces are kept is open; `None` while it is not to be had.
+    Shelf(u32, Option<Object>),
     TimedOut,
     Tracker(u32, TrackerKey, TrackerDid),
 }

@@ -14,6 +14,7 @@ mod fetch;
 mod giving;
 mod hashing;
 mod host;
+mod keep;
 mod link;
 mod mime;
 mod protocol;
@@ -36,7 +37,7 @@ use crate::protocol::{Page, Refusal};
 
 /// Takes over the worker: from here on its messages come to the engine.
 ///
-/// `config` is `{statsEveryMs, limits}`.
+/// `config` is `{statsEveryMs, limits, openShelf}`.
 ///
 /// # Errors
 /// If this is no worker that can run it.

@@ -8,7 +8,7 @@ use headwater_core::json;
 use headwater_core::metainfo::Metainfo;
 use headwater_core::swarm::{Event, PeerStats, Stats};
 use headwater_core::tracker::client;
-use js_sys::{Array, ArrayBuffer, JSON, Object, Promise, Reflect, Uint8Array};
+use js_sys::{Array, ArrayBuffer, Function, JSON, Object, Promise, Reflect, Uint8Array};
 use serde::Serialize;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Blob, DedicatedWorkerGlobalScope, MessagePort, RtcDataChannel};
@@ -19,12 +19,14 @@ use crate::reports::{Driver, Metadata, Pieces};
 use crate::storage::Storage;
 
 /// What the worker is started with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Config {
     /// Milliseconds between two reports of a torrent.
     pub(crate) stats_every_ms: u32,
     /// What all torrents together may give.
     pub(crate) limits: Limits,
+    /// Opens what pieces are kept on.
+    pub(crate) open_shelf: Option<Function>,
 }
 
 impl Config {
@@ -34,6 +36,7 @@ impl Config {
                 .map_or(500, |ms| ms as u32)
                 .max(50),
             limits: limits(config),
+            open_shelf: object(config, "openShelf"),
         }
     }
 }
@@ -52,7 +55,8 @@ pub(crate) enum FromPage {
     Limits(u32, Limits),
     OfferMade(PeerKey, String),
     Received(PeerKey, JsValue),
-    Remove(u32),
+    /// A torrent, and whether what was kept of it goes, too.
+    Remove(u32, bool),
     Select {
         torrent: u32,
         file: u32,
@@ -74,6 +78,8 @@ pub(crate) struct Add {
     pub(crate) limits: Limits,
     /// Files that are not to be read.
     pub(crate) deselected: Vec<u32>,
+    /// How pieces are kept, for `openShelf`; undefined if they are not.
+    pub(crate) keep: JsValue,
 }
 
 /// What a torrent gives and takes.
@@ -137,7 +143,10 @@ impl FromPage {
             "limits" => Self::Limits(number(message, "torrent")? as u32, limits(message)),
             "offerMade" => Self::OfferMade(peer()?, text(message, "sdp")?),
             "received" => Self::Received(peer()?, field(message, "bytes")),
-            "remove" => Self::Remove(number(message, "torrent")? as u32),
+            "remove" => Self::Remove(
+                number(message, "torrent")? as u32,
+                field(message, "forget").is_truthy(),
+            ),
             "select" => Self::Select {
                 torrent: number(message, "torrent")? as u32,
                 file: number(message, "file")? as u32,
@@ -165,6 +174,7 @@ impl Add {
                 .filter_map(|file| file.as_f64())
                 .map(|file| file as u32)
                 .collect(),
+            keep: field(message, "keep"),
         })
     }
 }

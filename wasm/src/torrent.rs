@@ -2,8 +2,9 @@
 //!
 //! The driver's loop: what happened goes in, and what comes out is done at once.
 
+mod keeping;
+
 use headwater_core::ids::{PeerKey, ReaderId};
-use headwater_core::layout::{Block, PieceIndex};
 use headwater_core::ordered::{Map, Set};
 use headwater_core::peer::Transport;
 use headwater_core::swarm::{self, Event, Swarm};
@@ -14,6 +15,7 @@ use web_sys::RtcDataChannel;
 
 use crate::giving::{Giving, Limits};
 use crate::host::{Host, PeerDid, ReaderDid, TrackerDid};
+use crate::keep::Keep;
 use crate::link::{Link, Scratch};
 use crate::protocol::{Page, Refusal, Share, ToPage};
 use crate::reports::Report;
@@ -50,6 +52,8 @@ pub(crate) struct Torrent {
     giving: Giving,
     /// Files of the page, if it is made of them.
     storage: Option<Storage>,
+    /// What outlives the page.
+    keep: Keep,
     /// Files that are not to be read.
     deselected: Set<u32>,
     links: Map<PeerKey, Link>,
@@ -77,6 +81,7 @@ impl Torrent {
             client_config: parts.client,
             giving: parts.giving,
             storage: parts.storage,
+            keep: Keep::Off,
             deselected: parts.deselected,
             links: Map::new(),
             dialled: Map::new(),
@@ -168,8 +173,9 @@ impl Torrent {
         }
     }
 
-    /// Leaves the swarm: trackers are told, and everything is closed.
-    pub(crate) fn stop(mut self, now: Instant) {
+    /// Leaves the swarm: trackers are told, and everything is closed. `forget`: nothing of it stays.
+    pub(crate) fn stop(mut self, now: Instant, forget: bool) {
+        self.keep.end(forget);
         self.tell_client(now, client::Input::Stopped);
         self.do_outputs(now);
         let gone = Refusal::new("removed", "The torrent was removed.");
@@ -275,9 +281,10 @@ impl Torrent {
         }
     }
 
-    /// Opens a stream, or has it wait until it is known what is in the torrent.
+    /// Opens a stream, or has it wait until it is known what is in the torrent, and what of it is here.
     pub(crate) fn handle_wish(&mut self, now: Instant, wish: Wish) {
-        let Some(metainfo) = self.swarm.metainfo() else {
+        let metainfo = self.swarm.metainfo();
+        let Some(metainfo) = metainfo.filter(|_| !self.keep.is_opening()) else {
             if self.waiting.len() < MAX_WAITING {
                 self.waiting.push(wish);
             } else {
@@ -433,29 +440,9 @@ impl Torrent {
             Output::Introduction(news) => self.tell_client(now, client::Input::Introduced(&news)),
             Output::Load(block) => self.load(now, block),
             Output::LoadLeaves(piece) => self.load_leaves(now, piece),
-            Output::Store(..) => debug_assert!(false, "nothing here is kept on disk"),
+            Output::Store(piece, bytes) => self.store(now, piece, &bytes),
             Output::Send(peer, bytes) => self.send(now, peer, &bytes),
         }
-    }
-
-    fn load(&mut self, now: Instant, block: Block) {
-        let (Some(storage), Some(metainfo)) = (&mut self.storage, self.swarm.metainfo()) else {
-            return;
-        };
-        let input = match storage.block(metainfo.layout(), block) {
-            Some(bytes) => swarm::Input::Loaded(block, bytes),
-            None => swarm::Input::LoadFailed(block),
-        };
-        self.swarm.handle_input(now, input);
-    }
-
-    fn load_leaves(&mut self, now: Instant, piece: PieceIndex) {
-        let (Some(storage), Some(metainfo)) = (&mut self.storage, self.swarm.metainfo()) else {
-            return;
-        };
-        let leaves = storage.leaves(metainfo.layout(), piece);
-        self.swarm
-            .handle_input(now, swarm::Input::LeavesLoaded(piece, leaves));
     }
 
     fn do_client(&mut self, now: Instant, output: client::Output) {
@@ -554,11 +541,16 @@ impl Torrent {
             torrent: self.number,
             metadata,
         });
-        for wish in std::mem::take(&mut self.waiting) {
-            self.handle_wish(now, wish);
-        }
+        self.shelve(now);
+        self.open_waiting(now);
         while self.do_outputs(now) {
             self.tell_room(now);
+        }
+    }
+
+    fn open_waiting(&mut self, now: Instant) {
+        for wish in std::mem::take(&mut self.waiting) {
+            self.handle_wish(now, wish);
         }
     }
 }

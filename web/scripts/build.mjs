@@ -11,8 +11,10 @@ const web = join(dirname(fileURLToPath(import.meta.url)), "..");
 const dist = join(web, "dist.new");
 const engine = join(web, "wasm-pkg", "headwater_wasm_bg.wasm");
 const BUNDLES = [
-  { input: "src/headwater.ts", file: "headwater.js", external: /\/doctor\.js$/ },
+  { input: "src/headwater.ts", file: "headwater.js", external: /\/(doctor|storage)\.js$/ },
   { input: "src/doctor.ts", file: "doctor.js" },
+  { input: "src/storage.ts", file: "storage.js" },
+  { input: "src/keep.ts", file: "keep.js" },
   { input: "src/element.ts", file: "element.js", external: /\/headwater\.js$/, banner: "/*! With custom-media-element, MIT, by Mux: THIRD-PARTY.md */" },
   { input: "src/worker.ts", file: "worker.js" },
   { input: "src/service-worker/headwater-sw.ts", file: "headwater-sw.js", format: "iife" },
@@ -66,11 +68,11 @@ function withoutOwnUrl() {
 /** Bundlers look for these expressions; a minifier's template strings are not what all of them know. */
 function withQuotedUrls(code) {
   const quoted = code.replaceAll(/new URL\(`([^`$]*)`,import\.meta\.url\)/g, 'new URL("$1",import.meta.url)');
-  if (quoted.match(/new URL\("[^"]*",import\.meta\.url\)/g)?.length !== 2) throw new Error("headwater.js should name two files beside itself");
+  if (quoted.match(/new URL\("[^"]*",import\.meta\.url\)/g)?.length !== 3) throw new Error("headwater.js should name three files beside itself");
   return quoted.replaceAll(/import\(`([^`$]*)`\)/g, 'import("$1")');
 }
 
-/** Puts the worker and the engine where `assets.ts` names files. */
+/** Puts the worker, the engine and what keeps pieces where `assets.ts` names files. */
 function inlined() {
   return {
     name: "inlined",
@@ -81,8 +83,9 @@ function inlined() {
     load(id) {
       if (id !== "headwater:inlined") return null;
       const worker = readFileSync(join(dist, "worker.js"), "utf8");
+      const keep = readFileSync(join(dist, "keep.js"), "utf8");
       const wasm = readFileSync(engine).toString("base64");
-      return `export const workerSource = ${JSON.stringify(worker)};\nexport const wasmBase64 = ${JSON.stringify(wasm)};`;
+      return `export const workerSource = ${JSON.stringify(worker)};\nexport const keepSource = ${JSON.stringify(keep)};\nexport const wasmBase64 = ${JSON.stringify(wasm)};`;
     },
   };
 }

@@ -8,5 +8,8 @@
 /** The worker that runs the engine. */
 export const workerAsset = (): URL => new URL("./worker.js", import.meta.url);
 
+/** What keeps pieces, if the page wants that. */
+export const keepAsset = (): URL => new URL("./keep.js", import.meta.url);
+
 /** The engine. */
 export const wasmAsset = (): URL => new URL("./headwater_wasm_bg.wasm", import.meta.url);

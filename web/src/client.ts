@@ -3,13 +3,13 @@
  *
  * Joins the page's parts (engine, connections, service worker, torrents), which do not know each other.
  */
-import { wasmAsset, workerAsset } from "./assets.js";
+import { keepAsset, wasmAsset, workerAsset } from "./assets.js";
 import { Connections, type ConnectionOptions } from "./connections.js";
 import { Engine } from "./engine.js";
 import { asHeadwaterError, HeadwaterError } from "./errors.js";
 import { Emitter } from "./events.js";
 import { MonthlyBudget } from "./monthly-budget.js";
-import type { FromWorker, PeerKey, Source } from "./protocol.js";
+import type { FromWorker, KeepOptions, PeerKey, Source } from "./protocol.js";
 import { Read } from "./read.js";
 import { ServiceWorkerLink } from "./service-worker-link.js";
 import { decideSharing, onConnectionChange, type Share, type UploadLimits } from "./sharing.js";
@@ -35,8 +35,15 @@ export interface HeadwaterOptions extends ConnectionOptions, UploadLimits {
    * slow web server. Where the visitor's device saves data, or is on a cellular network: download.
    */
   share?: Share;
+  /**
+   * Whether verified pieces are written to the browser's storage as they are read, for the next visit and for
+   * other peers; and how many bytes all torrents of the site may take. False: nothing outlives the page.
+   */
+  keep?: boolean | KeepOptions;
   /** Where `worker.js` is. Beside this module. */
   workerUrl?: string | URL;
+  /** Where `keep.js` is, which is loaded where {@link keep} is wanted. Beside this module. */
+  keepUrl?: string | URL;
   /** Where `headwater_wasm_bg.wasm` is. Beside this module. */
   wasmUrl?: string | URL;
   /** Where `headwater-sw.js` is: at or above the page's path. `headwater-sw.js` beside the page. Null: no stream URLs. */
@@ -44,7 +51,7 @@ export interface HeadwaterOptions extends ConnectionOptions, UploadLimits {
 }
 
 /** What may differ from the client's options for one torrent. The upload's limits are its own, within the client's. */
-export interface AddOptions extends Pick<HeadwaterOptions, "maxPeers" | "share" | "trackers" | "windowBytes">, UploadLimits {
+export interface AddOptions extends Pick<HeadwaterOptions, "keep" | "maxPeers" | "share" | "trackers" | "windowBytes">, UploadLimits {
   /** Files that are not to be read, by number, from before anything is fetched. */
   deselect?: readonly number[];
 }
@@ -141,6 +148,11 @@ export class Headwater extends Emitter<HeadwaterEvents> {
     return this.#add(() => source, { ...options, share: options.share ?? "share" }, source);
   }
 
+  /** What is kept on this machine, of all torrents of the site. */
+  get storage(): { clear(): Promise<void> } {
+    return { clear: async () => (await import("./storage.js")).clear() };
+  }
+
   /** What happened since the client was made, as plain JSON: for a bug report, or to look at later. */
   trace(): Trace {
     return this.#recorder.export();
@@ -189,11 +201,11 @@ export class Headwater extends Emitter<HeadwaterEvents> {
 
   #post(torrent: Torrent, source: Source, options: AddOptions): void {
     if (!this.#torrents.has(torrent.key)) return;
-    const { windowBytes = DEFAULT_WINDOW_BYTES, maxPeers = DEFAULT_MAX_PEERS, trackers = [] } = { ...this.#options, ...options };
+    const { windowBytes = DEFAULT_WINDOW_BYTES, maxPeers = DEFAULT_MAX_PEERS, trackers = [], keep, keepUrl = keepAsset() } = { ...this.#options, ...options };
     const transfer = source.kind === "metainfo" ? [source.bytes.buffer] : [];
     const add = { torrent: torrent.key, source, trackers: [...trackers], windowBytes, maxPeers };
     const { share } = torrent.sharing;
-    this.#engine.post({ kind: "add", ...add, share, limits: limits({ ...options, ...torrent.limits }), deselected: [...(options.deselect ?? [])] }, transfer);
+    this.#engine.post({ kind: "add", ...add, share, limits: limits({ ...options, ...torrent.limits }), deselected: [...(options.deselect ?? [])], keep: keep && source.kind !== "files" ? { url: resolved(keepUrl).href, ...(keep as KeepOptions) } : undefined }, transfer);
     torrent.isPosted = true;
   }
 
@@ -213,7 +225,7 @@ export class Headwater extends Emitter<HeadwaterEvents> {
       decideSharing,
       isMonthSpent: () => this.#monthlyBudget.isSpent,
       spend: (bytes) => this.#monthlyBudget.spend(bytes),
-      remove: (torrent) => this.#end(torrent, new HeadwaterError("removed", "The torrent was removed.")),
+      remove: (torrent, forget) => this.#end(torrent, new HeadwaterError("removed", "The torrent was removed."), forget),
     };
   }
 
@@ -222,10 +234,10 @@ export class Headwater extends Emitter<HeadwaterEvents> {
     return this.#torrents.get(Math.floor(peer / 2 ** 32));
   }
 
-  #end(torrent: Torrent, error: HeadwaterError): void {
+  #end(torrent: Torrent, error: HeadwaterError, forget = false): void {
     torrent.end(error);
     this.#torrents.delete(torrent.key);
-    this.#engine.post({ kind: "remove", torrent: torrent.key });
+    this.#engine.post({ kind: "remove", torrent: torrent.key, forget });
   }
 
   #handle(message: FromWorker): void {
@@ -240,6 +252,7 @@ export class Headwater extends Emitter<HeadwaterEvents> {
       case "metadata":
       case "events":
       case "stats":
+      case "storage":
       case "tracker": return this.#torrents.get(message.torrent)?.handle(message);
       case "error": return this.#handleError(message.torrent, message.code, message.message);
       case "ready": return;

@@ -3,12 +3,21 @@
  *
  * Stands in for `assets.ts` in `headwater/inline`; the build fills it in.
  */
-import { wasmBase64, workerSource } from "headwater:inlined";
+import { keepSource, wasmBase64, workerSource } from "headwater:inlined";
 
 /** The worker that runs the engine. */
-export const workerAsset = (): URL => new URL((workerUrl ??= URL.createObjectURL(new Blob([workerSource], { type: "text/javascript" }))));
+export const workerAsset = (): URL => new URL((workerUrl ??= module(workerSource)));
+
+/** What keeps pieces, if the page wants that. */
+export const keepAsset = (): URL => new URL((keepUrl ??= module(keepSource)));
 
 /** The engine. */
 export const wasmAsset = (): URL => new URL(`data:application/wasm;base64,${wasmBase64}`);
 
 let workerUrl: string | undefined;
+
+let keepUrl: string | undefined;
+
+function module(source: string): string {
+  return URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+}

@@ -4,7 +4,7 @@
  * Types only. Names and numbers are the engine's own; bytes are transferred, never copied.
  */
 import type { Share } from "./sharing.js";
-import type { DriverStats, EngineEvent, PeerStats, PieceMap, Stats } from "./stats.js";
+import type { DriverStats, EngineEvent, PeerStats, PieceMap, Stats, StorageStats } from "./stats.js";
 
 /** A torrent, as the page numbers it. */
 export type TorrentKey = number;
@@ -26,6 +26,12 @@ export interface Limits {
   uploadRate: number;
   /** Bytes in all; null for no limit. */
   uploadBytes: number | null;
+}
+
+/** How pieces are kept. */
+export interface KeepOptions {
+  /** Bytes that all kept torrents of the site may take together. Half of what the rest of the site leaves of the browser's quota. */
+  maxBytes?: number;
 }
 
 /** What the worker is started with. */
@@ -52,13 +58,16 @@ export type ToWorker =
       limits: Limits;
       /** Files that are not to be read, by number. */
       deselected: number[];
+      /** Where the code that keeps pieces is, and how many bytes it may take. */
+      keep?: (KeepOptions & { url: string }) | undefined;
     }
   /** What a torrent gives and takes from now on. */
   | { kind: "share"; torrent: TorrentKey; share: Share }
   /** How much of it is given from now on. */
   | { kind: "limits"; torrent: TorrentKey; limits: Limits }
   | { kind: "select"; torrent: TorrentKey; file: number; selected: boolean }
-  | { kind: "remove"; torrent: TorrentKey }
+  /** `forget`: what was kept of it goes, too. */
+  | { kind: "remove"; torrent: TorrentKey; forget: boolean }
   | { kind: "streams"; port: MessagePort }
   | { kind: "offerMade"; peer: PeerKey; sdp: string }
   | { kind: "answerMade"; peer: PeerKey; sdp: string }
@@ -141,7 +150,7 @@ export interface TrackerMessage {
 export interface StatsMessage {
   kind: "stats";
   torrent: TorrentKey;
-  stats: Omit<Stats, keyof DriverStats>;
+  stats: Omit<Stats, keyof DriverStats | "storage">;
   driver: DriverStats;
   peers: PeerStats[];
   pieces: Omit<PieceMap, "sources" | "states">;
@@ -165,6 +174,8 @@ export type TorrentMessage =
   /** In the order in which they happened. Of pieces that come and go, with the next stats. */
   | { kind: "events"; torrent: TorrentKey; events: EngineEvent[] }
   | StatsMessage
+  /** What is kept changed. */
+  | { kind: "storage"; torrent: TorrentKey; storage: StorageStats }
   | TrackerMessage;
 
 /** Worker → page. */

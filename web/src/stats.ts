@@ -46,6 +46,8 @@ export type Fault =
 
 /** One torrent's figures. */
 export interface Stats extends DriverStats {
+  /** What is kept on this machine; null where the page did not ask for it. */
+  storage: StorageStats | null;
   /** Bytes that came, whatever became of them. */
   received: number;
   /** Bytes proven right. */
@@ -82,6 +84,31 @@ export interface Stats extends DriverStats {
   readers: number;
   /** Readers that wait for bytes that are not there yet. */
   readersWaiting: number;
+}
+
+/** What is kept when the page is gone, and why nothing is if nothing is. Of the site's torrents together where it says so. */
+export interface StorageStats {
+  /** `waiting`: another tab of the site keeps; this one is next in line, and goes on in memory. */
+  state: "keeping" | "off" | "waiting";
+  /**
+   * Why it is not keeping. `cleared`: the page removed what was kept. `failed`: a file could not be opened or written.
+   * `full`: not even the pieces around the playhead fit. `unsupported`: this browser, or this window of it, has no such storage.
+   */
+  reason: "cleared" | "failed" | "full" | "otherTab" | "unsupported" | null;
+  /** The same in the browser's words, where it had some. */
+  message: string;
+  /** Bytes of this torrent's pieces, to a piece. */
+  kept: number;
+  /** Bytes that all torrents of the site take. */
+  used: number;
+  /** Bytes that they may take: of {@link quota} and `maxBytes`, what is less. */
+  limit: number;
+  /** Bytes that the browser lets the site store, whatever it is. */
+  quota: number;
+  /** Bytes that were let go to make room, since the torrent was added. */
+  evicted: number;
+  /** Kept pieces that were not right any more, and were fetched again. */
+  refused: number;
 }
 
 /** What the worker adds to the core's figures. */

@@ -8,7 +8,7 @@ import type { ErrorMessage, HashedMessage, Metadata, PeerKey, StatsMessage, Torr
 import type { ByteRange } from "./range.js";
 import { Read } from "./read.js";
 import type { Share, Sharing, UploadLimits } from "./sharing.js";
-import type { EngineEvent, PathKind, PeerStats, PieceMap, Stats } from "./stats.js";
+import type { EngineEvent, PathKind, PeerStats, PieceMap, Stats, StorageStats } from "./stats.js";
 
 export type { TrackerState };
 
@@ -24,6 +24,8 @@ export type TorrentEvents = {
   sharing: Sharing;
   /** New figures, twice a second. */
   stats: Stats;
+  /** What is kept changed, or that anything is: `reason` says why not. */
+  storage: StorageStats;
   trackerState: TrackerState;
   error: HeadwaterError;
 };
@@ -55,7 +57,7 @@ export interface TorrentHost extends Omit<FileHost, "openRead" | "select"> {
   setShare(torrent: TorrentKey, share: Share): void;
   /** Counts bytes that were given. */
   spend(bytes: number): void;
-  remove(torrent: Torrent): void;
+  remove(torrent: Torrent, forget: boolean): void;
 }
 
 /** A torrent that has been added. */
@@ -76,6 +78,7 @@ export class Torrent extends Emitter<TorrentEvents> {
   #last: { stats: Stats; peers: PeerStats[]; pieces: PieceMap } | null = null;
   #ended: HeadwaterError | null = null;
   #asked: Share | undefined;
+  #storage: StorageStats | null = null;
   #isPaused = false;
   #isBudgetSpent = false;
   /** Bytes given that the month's budget knows of. */
@@ -227,9 +230,9 @@ export class Torrent extends Emitter<TorrentEvents> {
     });
   }
 
-  /** Leaves the swarm and frees the window. Streams of this torrent end with an error. */
-  remove(): void {
-    if (!this.#ended) this.#host.remove(this);
+  /** Leaves the swarm and frees the window. Streams of this torrent end with an error. `keep: false`: what was kept of it goes, too. */
+  remove({ keep = true }: { keep?: boolean } = {}): void {
+    if (!this.#ended) this.#host.remove(this, !keep);
   }
 
   /** @internal */
@@ -245,6 +248,7 @@ export class Torrent extends Emitter<TorrentEvents> {
       case "metadata": return this.#handleMetadata(message.metadata);
       case "events": return message.events.forEach((event) => this.#handleEvent(event));
       case "stats": return this.#handleStats(message);
+      case "storage": return this.#handleStorage(message.storage);
       case "tracker": return this.#handleTracker(message.tracker);
       default: message satisfies never;
     }
@@ -333,7 +337,7 @@ export class Torrent extends Emitter<TorrentEvents> {
 
   #handleStats(message: StatsMessage): void {
     const { driver, peers, pieces, states, sources } = message;
-    const stats = { ...message.stats, ...driver };
+    const stats = { ...message.stats, ...driver, storage: this.#storage };
     for (const peer of peers) {
       const path = this.#host.path(peer.peer);
       if (path) peer.path = path;
@@ -347,6 +351,13 @@ export class Torrent extends Emitter<TorrentEvents> {
     const { received, sent, verified, windowUsed } = stats;
     this.#record("stats", { received, sent, verified, peers: stats.peers, windowUsed });
     this.emit("stats", stats);
+  }
+
+  #handleStorage(storage: StorageStats): void {
+    this.#storage = storage;
+    if (this.#last) this.#last.stats.storage = storage;
+    this.#record("storage", { ...storage });
+    this.emit("storage", storage);
   }
 
   /** Notes when it came there first. */

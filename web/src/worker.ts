@@ -4,13 +4,16 @@
  * Knows one message, `start`. What arrives while the engine loads waits, and is delivered in order.
  */
 import init, { start } from "../wasm-pkg/headwater_wasm.js";
+import type { Opened } from "./keep.js";
+import type { KeepOptions } from "./protocol.js";
+import type { StorageStats } from "./stats.js";
 
 interface StartMessage {
   kind: "start";
   wasmUrl: string;
   /** The engine, if the page has compiled it. */
   module?: WebAssembly.Module;
-  config: unknown;
+  config: object;
 }
 
 interface OtherMessage {
@@ -49,7 +52,7 @@ async function run({ wasmUrl, module, config }: StartMessage): Promise<void> {
   try {
     await init({ module_or_path: module ?? wasmUrl });
     scope.onmessage = null;
-    start(config);
+    start({ ...config, openShelf });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     scope.postMessage({ kind: "error", code: "engineFailed", message: `The engine at ${wasmUrl} did not start: ${reason}` });
@@ -57,6 +60,17 @@ async function run({ wasmUrl, module, config }: StartMessage): Promise<void> {
   }
   for (const { data, ports } of early.splice(0)) {
     scope.dispatchEvent(new MessageEvent("message", { data, ports: [...ports] }));
+  }
+}
+
+/** Loads what keeps pieces, and opens a torrent's. */
+async function openShelf(torrent: number, name: string, how: KeepOptions & { url: string }): Promise<Opened | undefined> {
+  try {
+    const { open }: typeof import("./keep.js") = await import(how.url);
+    return open(torrent, name, how);
+  } catch (error) {
+    const storage: Partial<StorageStats> = { state: "off", reason: "failed", message: String(error) };
+    scope.postMessage({ kind: "storage", torrent, storage });
   }
 }
 

@@ -227,7 +227,7 @@ impl Swarm {
                 let leaves = leaves.unwrap_or(known);
                 let data = data.into();
                 torrent.cache.insert(piece.get(), Cached { data, leaves });
-                if torrent.keeping.is_some() {
+                if torrent.keeping.is_some() || torrent.shelved {
                     self.store(piece.get());
                 } else {
                     torrent.have.set(piece.get());
@@ -248,13 +248,7 @@ impl Swarm {
     }
 
     pub(super) fn announce_piece(&mut self, piece: u32) {
-        for peer in self
-            .peers
-            .values_mut()
-            .filter(|peer| peer.id.is_some() && !peer.has(piece))
-        {
-            peer.mention(&Message::Have(piece));
-        }
+        self.mention_piece(piece);
         self.tell(Event::PieceVerified { piece });
     }
 

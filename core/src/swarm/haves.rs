@@ -126,7 +126,7 @@ impl Swarm {
         let wanted = !torrent.broken
             && match &torrent.keeping {
                 Some(keeping) => keeping.wants_of(peer, &torrent.have),
-                None => !torrent.complete && pieces.any(|piece| peer.has_any(piece)),
+                None => torrent.fetches() && pieces.any(|piece| peer.has_any(piece)),
             };
         if wanted != peer.wanted {
             peer.wanted = wanted;

@@ -72,10 +72,20 @@ pub enum Input<'a> {
         /// Bytes within the file.
         range: Range<u64>,
     },
+    /// Storage let this piece go to make room, after [`Input::Shelved`].
+    PieceLetGo(PieceIndex),
     /// Storage no longer has this piece as it was hashed: it is withdrawn, and fetched again if it is kept.
     PieceLost(PieceIndex),
     /// Bytes came from a peer, cut anywhere.
     Received(PeerKey, &'a [u8]),
+    /// Storage keeps nothing any more, after [`Input::Shelved`]: memory is all there is from now on.
+    ShelfLost,
+    /// Storage keeps what readers come to, from now on. The torrent must be known.
+    Shelved {
+        /// The pieces it has. They need not be verified, if it looks at them before it answers the
+        /// first [`Output::Load`] of each.
+        have: Bitfield,
+    },
     /// Storage has this piece: answers [`Output::Store`]. Whenever it can; until then it stays in memory.
     Stored(PieceIndex),
     /// The moment that [`poll_timeout`](super::Swarm::poll_timeout) named has come.

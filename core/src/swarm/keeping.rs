@@ -19,6 +19,20 @@ const POOL: usize = 1024;
 /// Bytes loaded for a reader at once.
 const RUN: u32 = 128 * 1024;
 
+/// That a torrent can be kept whole. Pages keep only what they read ([`shelving`](super::shelving)): in
+/// their engine there is no such value, and the compiler leaves out all that is for it.
+#[derive(Debug)]
+#[cfg(not(target_family = "wasm"))]
+struct Whole;
+#[derive(Debug)]
+#[cfg(target_family = "wasm")]
+enum Whole {}
+
+#[cfg(not(target_family = "wasm"))]
+const WHOLE: Option<Whole> = Some(Whole);
+#[cfg(target_family = "wasm")]
+const WHOLE: Option<Whole> = None;
+
 /// What is kept, and how far that is.
 #[derive(Debug)]
 pub(super) struct Keeping {
@@ -29,6 +43,7 @@ pub(super) struct Keeping {
     left: u64,
     /// What is aside cannot be fetched yet: somebody who has it, or its hashes, must come first.
     stuck: bool,
+    _whole: Whole,
 }
 
 impl Keeping {
@@ -98,7 +113,7 @@ impl Torrent {
 impl Swarm {
     /// Storage keeps the torrent from now on: it has the pieces of `have`, and is to have those of `wanted`.
     pub(super) fn keep(&mut self, mut wanted: Bitfield, have: Bitfield) {
-        let Some(torrent) = &mut self.torrent else {
+        let (Some(torrent), Some(whole)) = (&mut self.torrent, WHOLE) else {
             debug_assert!(false, "kept before the torrent is known");
             return;
         };
@@ -129,6 +144,7 @@ impl Swarm {
             aside,
             left,
             stuck: false,
+            _whole: whole,
         });
         torrent.complete = true;
         torrent.have = have;
@@ -141,7 +157,7 @@ impl Swarm {
         if left == 0 {
             self.tell(Event::Kept);
         }
-        self.look_for_all();
+        self.look_anew();
     }
 
     /// A piece in memory is right: it is to be stored, and ours to give when it is.
@@ -170,18 +186,19 @@ impl Swarm {
         };
         torrent.cache.evict(piece.get());
         let length = u64::from(torrent.real_length(piece));
-        let Some(keeping) = &mut torrent.keeping else {
-            debug_assert!(false, "stored what is not kept");
-            return;
-        };
         if torrent.have.set(piece.get()) {
-            let was_wanted = keeping.wanted.has(piece.get());
-            keeping.left -= if was_wanted { length } else { 0 };
-            let is_done = keeping.is_done();
+            let is_done = match &mut torrent.keeping {
+                Some(keeping) => {
+                    let was_wanted = keeping.wanted.has(piece.get());
+                    keeping.left -= if was_wanted { length } else { 0 };
+                    keeping.is_done()
+                }
+                None => torrent.have.is_full(),
+            };
             self.announce_piece(piece.get());
             if is_done {
                 self.tell(Event::Kept);
-                self.look_for_all();
+                self.look_anew();
             }
         }
         // There is room for more.
@@ -198,7 +215,7 @@ impl Swarm {
         let in_hand =
             torrent.cache.has(piece.get()) || torrent.assembler.piece(piece.get()).is_some();
         let Some(keeping) = &mut torrent.keeping else {
-            return;
+            return self.want_for_readers(piece);
         };
         let known = keeping.aside.has(piece.get())
             || torrent.picker.fresh().any(|other| other == piece.get());
@@ -208,7 +225,7 @@ impl Swarm {
         keeping.aside.set(piece.get());
         keeping.left += length;
         keeping.stuck = false;
-        self.look_for_all();
+        self.look_anew();
     }
 
     /// Readers moved on to these pieces: they go before all others.
@@ -238,7 +255,7 @@ impl Swarm {
             }
         }
         self.want(&unknown);
-        self.look_for_all();
+        self.look_anew();
     }
 
     /// Hashes or peers came that may let us fetch what was set aside for the lack of them.
@@ -309,14 +326,6 @@ impl Swarm {
         }
         pieces.truncate(most);
         pieces
-    }
-
-    /// What we want of whom may have changed altogether.
-    fn look_for_all(&mut self) {
-        for key in self.peers.keys().copied().collect::<Vec<_>>() {
-            self.update_interest(key);
-        }
-        self.dirty_all();
     }
 
     /// A reader waits for bytes that lie in storage, or are still to come.

@@ -24,6 +24,7 @@ mod proofs;
 mod provenance;
 mod reading;
 mod requests;
+mod shelving;
 mod sourcing;
 mod starving;
 mod stats;
@@ -205,6 +206,7 @@ impl Swarm {
                 name,
             } => self.open(peer, transport, dialled, name),
             Input::OriginAdded { origin, url } => self.origin_added(origin, url),
+            Input::PieceLetGo(piece) => self.let_go(piece),
             Input::PieceLost(piece) => {
                 self.withdraw(piece);
                 self.want_again(piece);
@@ -217,6 +219,8 @@ impl Swarm {
                 range,
             } => self.reader_opened(reader, file, range),
             Input::Received(peer, bytes) => self.received(peer, bytes),
+            Input::ShelfLost => self.unshelve(),
+            Input::Shelved { have } => self.shelve(have),
             Input::Stored(piece) => self.stored(piece),
             Input::TimedOut => {}
             Input::Wished(wish) => self.wished(wish),

@@ -101,7 +101,8 @@ impl Swarm {
             |peer: &&Peer| !peer.is_seed() && peer.answers_us() && peer.pipeline.delivered() > 0;
         let givers: Vec<&Peer> = self.peers.values().filter(gives).collect();
         let pieces = torrent.window.ranges().iter().flat_map(Clone::clone);
-        let lacking = pieces.filter(|piece| !torrent.cache.has(*piece));
+        let lacking =
+            pieces.filter(|piece| !torrent.cache.has(*piece) && !torrent.have.has(*piece));
         let is_given = |piece: &u32| givers.iter().any(|peer| peer.has(*piece));
         lacking.filter(is_given).collect()
     }

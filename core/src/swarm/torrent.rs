@@ -53,6 +53,8 @@ pub(super) struct Torrent {
     pub metainfo: Metainfo,
     /// Whether what we have lies in storage: all of it from the start, or what was kept so far.
     pub complete: bool,
+    /// Whether storage keeps what readers come to, and nothing is fetched but for them.
+    pub shelved: bool,
     /// What is to be fetched for storage.
     pub keeping: Option<Keeping>,
     /// What we say we have.
@@ -92,6 +94,7 @@ impl Torrent {
             hashes: HashDesk::default(),
             broken: false,
             keeping: None,
+            shelved: false,
             metainfo,
         }
     }
@@ -102,14 +105,14 @@ impl Torrent {
 
     /// Whether anything is, or may be, fetched.
     pub const fn fetches(&self) -> bool {
-        !self.complete || self.keeping.is_some()
+        !self.complete || self.keeping.is_some() || self.shelved
     }
 
     /// Whether nothing is lacking: we only give.
     pub fn only_gives(&self) -> bool {
         match &self.keeping {
             Some(keeping) => keeping.is_done(),
-            None => self.complete,
+            None => self.complete && (!self.shelved || self.have.is_full()),
         }
     }
 
@@ -286,7 +289,8 @@ impl Torrent {
     pub fn missing_in(&self, ranges: &[Range<u32>]) -> Vec<PieceIndex> {
         let pieces = ranges.iter().flat_map(Clone::clone);
         pieces
-            .filter(|piece| !self.cache.has(*piece) && self.assembler.piece(*piece).is_none())
+            .filter(|piece| !self.have.has(*piece) && !self.cache.has(*piece))
+            .filter(|piece| self.assembler.piece(*piece).is_none())
             .filter_map(|piece| self.layout().piece(piece))
             .collect()
     }

@@ -31,7 +31,7 @@ impl Swarm {
         let deals = self
             .torrent
             .as_ref()
-            .is_some_and(|torrent| torrent.complete);
+            .is_some_and(|torrent| torrent.complete && !torrent.shelved);
         let crowd = match deals {
             true => self.peers.values().filter(|peer| peer.wants).count(),
             false => 0,
