@@ -10,7 +10,7 @@ import type { StorageStats } from "./stats.js";
 /** What became of opening: a shelf, or word that there may be one later. */
 export interface Opened {
   shelf?: Shelf;
-  later?: Promise<Opened>;
+  later?: Promise<Opened | undefined>;
 }
 
 /** What {@link Shelf.write} answers: as `Taken` of `wasm/src/keep.rs`. */

@@ -63,11 +63,16 @@ async function run({ wasmUrl, module, config }: StartMessage): Promise<void> {
   }
 }
 
-/** Loads what keeps pieces, and opens a torrent's. */
-async function openShelf(torrent: number, name: string, how: KeepOptions & { url: string }): Promise<Opened | undefined> {
+/** Loads what keeps pieces, and opens a torrent's. Who reads does not wait for long: it may come later. */
+function openShelf(torrent: number, name: string, how: KeepOptions & { url: string }): Promise<Opened | undefined> {
+  const opened = loadShelf(torrent, name, how);
+  return Promise.race([opened, new Promise<Opened>((resolve) => setTimeout(resolve, SHELF_PATIENCE_MS, { later: opened }))]);
+}
+
+async function loadShelf(torrent: number, name: string, how: KeepOptions & { url: string }): Promise<Opened | undefined> {
   try {
     const { open }: typeof import("./keep.js") = await import(how.url);
-    return open(torrent, name, how);
+    return await open(torrent, name, how);
   } catch (error) {
     const storage: Partial<StorageStats> = { state: "off", reason: "failed", message: String(error) };
     scope.postMessage({ kind: "storage", torrent, storage });
@@ -76,3 +81,5 @@ async function openShelf(torrent: number, name: string, how: KeepOptions & { url
 
 /** The longest a server may take, from the request to the last byte: the engine's own limit. */
 const PATIENCE_MS = 30_000;
+
+const SHELF_PATIENCE_MS = 2_000;
