@@ -132,6 +132,12 @@ impl InfoHashes {
         }
     }
 
+    /// Whether these are names of the torrent that has `found`, which may have one more.
+    pub fn are_of(&self, found: &Self) -> bool {
+        self.v1().is_none_or(|v1| found.v1() == Some(v1))
+            && self.v2().is_none_or(|v2| found.v2() == Some(v2))
+    }
+
     /// Whether 20 bytes on the wire name this torrent.
     pub fn is_named(&self, hash: SwarmHash) -> bool {
         self.v1().is_some_and(|v1| SwarmHash::from(v1) == hash)

@@ -100,10 +100,7 @@ impl Metainfo {
         limits: &Limits,
     ) -> Result<Self, Error> {
         let mut metainfo = Self::read_info(info, limits)?;
-        let found = metainfo.info_hashes();
-        let has_v1 = expected.v1().is_none_or(|v1| found.v1() == Some(v1));
-        let has_v2 = expected.v2().is_none_or(|v2| found.v2() == Some(v2));
-        if !has_v1 || !has_v2 {
+        if !expected.are_of(&metainfo.info_hashes()) {
             return Err(Error::WrongInfoHash);
         }
         metainfo.set_trackers(trackers);

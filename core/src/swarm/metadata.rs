@@ -274,10 +274,7 @@ impl Swarm {
 
     /// The torrent is known without asking peers: the driver had it from elsewhere.
     pub fn set_metainfo(&mut self, metainfo: Box<Metainfo>) {
-        let (ours, found) = (self.hashes, metainfo.info_hashes());
-        let has_v1 = ours.v1().is_none_or(|v1| found.v1() == Some(v1));
-        let has_v2 = ours.v2().is_none_or(|v2| found.v2() == Some(v2));
-        if self.torrent.is_none() && has_v1 && has_v2 {
+        if self.torrent.is_none() && self.hashes.are_of(&metainfo.info_hashes()) {
             self.learn(*metainfo);
         }
     }

@@ -2,6 +2,7 @@
 
 mod happenings;
 mod origins;
+mod shelves;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
