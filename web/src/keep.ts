@@ -104,15 +104,17 @@ class Place {
   }
 
   async shelf(name: string, maxBytes: number, tell: (storage: Partial<StorageStats>) => void): Promise<Shelf> {
-    const folder = await this.#folder.getDirectoryHandle(name, { create: true });
     const files: FileSystemSyncAccessHandle[] = [];
+    this.#idle = this.#idle.filter((idle) => idle.name !== name);
     try {
+      const folder = await this.#folder.getDirectoryHandle(name, { create: true });
       for (const file of FILES) files.push(await handleOf(folder, file));
     } catch (error) {
       for (const file of files) file.close();
+      // Another tab may have more luck.
+      if (this.#open.size === 0) this.#release();
       throw error;
     }
-    this.#idle = this.#idle.filter((idle) => idle.name !== name);
     const shelf = new Shelf(this, name, files as [FileSystemSyncAccessHandle, FileSystemSyncAccessHandle, FileSystemSyncAccessHandle], maxBytes, tell);
     this.#open.add(shelf);
     while (await this.dropIdle(Math.min(this.cap, maxBytes) - RESERVE_BYTES)) await this.measure();
