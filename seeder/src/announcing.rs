@@ -108,10 +108,11 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let at = listener.local_addr().expect("its address");
         tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.expect("a caller");
-            let mut asked = [0; 4096];
-            let _ = stream.read(&mut asked).await;
-            let _ = stream.write_all(&answer).await;
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut asked = [0; 4096];
+                let _ = stream.read(&mut asked).await;
+                let _ = stream.write_all(&answer).await;
+            }
         });
         let (mut announces, mut answers) = Announces::new();
         announces.begin(3, AnnounceKey(4), format!("http://{at}/announce?x=1"));
@@ -129,6 +130,13 @@ mod tests {
         let refusal =
             b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\nd14:failure reason1:xe";
         assert!(told(refusal.to_vec()).await.is_ok(), "it says why");
+    }
+
+    #[tokio::test]
+    async fn a_tracker_that_redirects_for_ever_is_left() {
+        let again = b"HTTP/1.1 302 Found\r\nlocation: /again\r\ncontent-length: 0\r\n\r\n";
+        let why = told(again.to_vec()).await.expect_err("no answer");
+        assert!(why.contains("redirects more than 3 times"), "{why}");
     }
 
     #[tokio::test]
