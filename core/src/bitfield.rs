@@ -125,6 +125,20 @@ impl Bitfield {
         first(start..self.len).or_else(|| first(0..start))
     }
 
+    /// Sets all that are set in `other`, which is as long.
+    pub fn add(&mut self, other: &Self) {
+        for index in other.iter() {
+            self.set(index);
+        }
+    }
+
+    /// Clears all that are set in `other`, which is as long.
+    pub fn remove(&mut self, other: &Self) {
+        for index in other.iter() {
+            self.clear(index);
+        }
+    }
+
     /// The body of a `bitfield` message.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes

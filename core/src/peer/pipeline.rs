@@ -53,6 +53,8 @@ pub struct Pipeline {
     limit: u32,
     probing: bool,
     trial: Trial,
+    /// Whether it owes a block for so long that it is asked for one at a time until it delivers.
+    doubted: bool,
     /// Blocks that came in this probing round, and the best rate at its beginning.
     round: (u32, u64),
     shortest: Option<Duration>,
@@ -75,6 +77,7 @@ impl Default for Pipeline {
             limit: FIRST_LIMIT,
             probing: true,
             trial: Trial::default(),
+            doubted: false,
             round: (0, 0),
             shortest: None,
             recent: None,
@@ -93,6 +96,11 @@ impl Pipeline {
         self.reqq = reqq.max(1);
     }
 
+    /// The peer gives what it is asked for as soon as its line lets it: late answers mean a long line.
+    pub fn never_pulses(&mut self) {
+        self.trial.give_up();
+    }
+
     /// How many more requests may go out now.
     pub fn room(&self) -> u32 {
         self.limit().saturating_sub(self.outstanding())
@@ -106,7 +114,8 @@ impl Pipeline {
 
     /// How many requests should be out.
     pub fn limit(&self) -> u32 {
-        self.limit.min(self.reqq).min(MAX_OUTSTANDING)
+        let most = if self.doubted { 1 } else { MAX_OUTSTANDING };
+        self.limit.min(self.reqq).min(most)
     }
 
     /// How many requests are out.
@@ -154,6 +163,7 @@ impl Pipeline {
     /// A block came. The request it answers, or `None` if nobody asked for it.
     pub fn answer(&mut self, now: Instant, block: Block) -> Option<Asked> {
         let asked = self.take(block)?;
+        self.doubted = false;
         let took = now.since(asked.at);
         self.measure(now, took);
         let smoothed = self.smoothed.unwrap_or(took);
@@ -179,6 +189,16 @@ impl Pipeline {
     /// All requests that are out, as when a peer chokes us or leaves.
     pub fn clear(&mut self) -> impl Iterator<Item = Asked> + use<> {
         core::mem::take(&mut self.outstanding).into_iter()
+    }
+
+    /// It owes a block for too long: until it delivers it is asked for one at a time.
+    pub fn doubt(&mut self) {
+        self.doubted = true;
+    }
+
+    /// Whether it owed a block for too long, and has not delivered since.
+    pub const fn is_doubted(&self) -> bool {
+        self.doubted
     }
 
     /// The peer does not deliver: its blocks are free for others and it gets one request at a time
@@ -217,12 +237,24 @@ impl Pipeline {
 
     /// How long a block asked for now should take: what it takes of late, or what the queue says.
     pub fn expected(&self, now: Instant) -> Duration {
+        if self.doubted {
+            return LONGEST;
+        }
         let queue = (u64::from(self.outstanding()) + 1) * BLOCK;
         let queued = time_of(queue, self.rate(now)).min(LONGEST);
         match self.smoothed {
             Some(smoothed) => smoothed.max(queued.min(smoothed * 4)),
             None => Duration::from_secs(2),
         }
+    }
+
+    /// How long until the next block of those that are out should come, of a peer that sends one
+    /// after the other; answers stray, so this is generous.
+    pub fn interval(&self, now: Instant) -> Option<Duration> {
+        let oldest = self.outstanding.front()?;
+        let last = self.last_block.filter(|last| *last > oldest.at)?;
+        let rate = self.rate(now.min(last)).max(1);
+        Some((time_of(2 * BLOCK, rate) + self.deviation * 4).min(LONGEST))
     }
 
     /// Something that the peer answers at once took this long there and back.

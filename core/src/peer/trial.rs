@@ -33,6 +33,8 @@ struct Outcome {
 
 #[derive(Clone, Copy, Debug)]
 enum State {
+    /// It is known what late answers mean.
+    Never,
     /// None of late: answers come in time.
     Idle,
     /// The next begins then.
@@ -77,6 +79,7 @@ impl Trial {
             self.worth = Outcome::default();
         }
         match self.state {
+            State::Never => return 0,
             State::Idle => self.state = State::Waiting(now + self.pause),
             State::Waiting(due) => {
                 if now >= due && limit <= self.worth.limit.max(STUCK) {
@@ -116,9 +119,14 @@ impl Trial {
             }
         }
         match self.state {
-            State::Idle | State::Waiting(_) => self.worth.limit,
+            State::Never | State::Idle | State::Waiting(_) => self.worth.limit,
             State::Settling { limit, .. } | State::Measuring { limit, .. } => limit,
         }
+    }
+
+    /// There is nothing to find out.
+    pub(super) fn give_up(&mut self) {
+        self.state = State::Never;
     }
 
     fn judge(&mut self, now: Instant, outcome: Outcome, before: u64) {

@@ -13,10 +13,15 @@ use crate::ids::{OriginId, PeerKey, ReaderId, Ticket};
 use crate::layout::{Block, FileIndex, PieceIndex};
 use crate::peer::{Fault, Transport};
 use crate::pex::{News, Wish};
+use crate::time::Duration;
 
 /// What happened.
 #[derive(Debug)]
 pub enum Input<'a> {
+    /// Whoever watches has read so much of the film that it has not played yet. While that is
+    /// plenty, nothing is urgent, and the seed is left alone with what viewers give. Of use only when
+    /// it is said again every second or so.
+    Ahead(Duration),
     /// A peer whom we called over WebRTC waits for us to speak, as all but Headwater may.
     Awaited(PeerKey),
     /// A connection is gone.

@@ -290,6 +290,9 @@ impl Swarm {
                 if let Some(reqq) = peer.extensions.reqq {
                     peer.pipeline.honour(reqq);
                 }
+                if peer.hw_blocks().is_some() {
+                    peer.pipeline.never_pulses();
+                }
                 let untold = core::mem::take(&mut peer.untold);
                 if let (Some(id), Some(torrent)) = (peer.lt_donthave(), &self.torrent) {
                     for piece in untold.into_iter().filter(|piece| !torrent.have.has(*piece)) {

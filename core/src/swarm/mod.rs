@@ -76,6 +76,8 @@ pub struct Swarm {
     /// Since somebody reads what nobody here has.
     starving: Option<Starving>,
     chokes_due: Option<Instant>,
+    /// Until when nothing is urgent, for whoever watches has enough.
+    calm_until: Option<Instant>,
     /// Bytes of blocks that may be given before the driver allows more.
     upload_allowance: Option<u64>,
     outputs: VecDeque<Output>,
@@ -149,6 +151,7 @@ impl Swarm {
             origins: Origins::default(),
             starving: None,
             chokes_due: None,
+            calm_until: None,
             upload_allowance: None,
             outputs: VecDeque::new(),
             dirty: Set::new(),
@@ -183,6 +186,7 @@ impl Swarm {
         debug_assert!(now >= self.now, "time went back");
         self.now = now;
         match input {
+            Input::Ahead(ahead) => self.has_ahead(ahead),
             Input::Awaited(peer) => self.speak_first(peer),
             Input::Closed(peer) => self.close(peer, None, false),
             Input::LeavesLoaded(piece, leaves) => self.leaves_loaded(piece, &leaves),

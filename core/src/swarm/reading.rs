@@ -10,9 +10,13 @@ use super::{Output, Swarm};
 use crate::ids::ReaderId;
 use crate::layout::FileIndex;
 use crate::peer::Rate;
+use crate::time::Duration;
 
 /// Most bytes handed out at a time, whatever was pulled.
 const MAX_CHUNK: usize = 1 << 20;
+
+/// Who has this much of a film ahead can wait for the next block.
+const ENOUGH: Duration = Duration::from_secs(3);
 
 impl Swarm {
     pub(super) fn reader_opened(&mut self, reader: ReaderId, file: FileIndex, range: Range<u64>) {
@@ -25,6 +29,8 @@ impl Swarm {
             self.outputs.push_back(Output::Ended(reader));
             return;
         };
+        // It may have nothing of what it wants now.
+        self.calm_until = None;
         let file_start = span.start - range.start;
         torrent.readers.insert(
             reader,
@@ -41,6 +47,12 @@ impl Swarm {
             let moved = torrent.window.open(reader, span);
             self.window_moved(&moved);
         }
+    }
+
+    /// Whoever watches need not be in a hurry as long as they have more than this.
+    pub(super) fn has_ahead(&mut self, ahead: Duration) {
+        let calm = ahead.max(ENOUGH) - ENOUGH;
+        self.calm_until = Some(self.now + calm);
     }
 
     pub(super) fn reader_closed(&mut self, reader: ReaderId) {

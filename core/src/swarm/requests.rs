@@ -6,8 +6,10 @@ use alloc::vec::Vec;
 use super::torrent::Torrent;
 use super::{Swarm, hashes, proofs};
 use crate::assembler::Partial;
+use crate::bitfield::Bitfield;
 use crate::ids::{PeerId, PeerKey};
-use crate::layout::Block;
+use crate::layout::{BLOCK_LENGTH, Block};
+use crate::ordered::Map;
 use crate::peer::Peer;
 use crate::picker::Pick;
 use crate::rng::Rng;
@@ -17,6 +19,9 @@ use crate::wire::Message;
 
 /// Blocks asked at once of a peer in a crowd that has not delivered yet.
 const FEW: u32 = 4;
+
+/// Blocks, by piece, that a peer is not asked for.
+type Spared = Map<u32, Bitfield>;
 
 impl Swarm {
     /// Asks a peer for blocks until its pipeline is full.
@@ -41,10 +46,17 @@ impl Swarm {
         // might give sooner.
         let is_new = self.crowded && peer.pipeline.delivered() == 0;
         let most = if is_new { FEW } else { u32::MAX };
+        let is_calm = self.calm_until.is_some_and(|until| until > self.now);
+        let is_urgent =
+            |torrent: &Torrent, piece: u32| torrent.window.urgent().any(|urgent| urgent == piece);
+        let spare = |torrent: &Torrent, piece: u32| {
+            let spare = spared.get(&piece)?;
+            (is_calm || !is_urgent(torrent, piece)).then_some(spare)
+        };
         while peer.pipeline.room() > 0 && peer.pipeline.outstanding() < most {
-            let is_urgent = |piece: u32| torrent.window.urgent().any(|urgent| urgent == piece);
             let may = |piece: u32| {
-                may_ask_of(torrent, peer, piece) && (!spared.contains(&piece) || is_urgent(piece))
+                (is_fit || self.crowded || !is_urgent(torrent, piece))
+                    && may_ask_of(torrent, peer, piece, spare(torrent, piece))
             };
             let urgent = torrent.window.urgent().filter(|_| is_fit);
             let piece = match torrent.picker.next(urgent, may) {
@@ -64,9 +76,9 @@ impl Swarm {
             } else {
                 0
             };
-            let partial = torrent.assembler.piece(piece);
-            let free = partial.map(Partial::free);
-            let free = free.and_then(|free| peer.parts.choose(piece, free, start % free.len()));
+            let spare = spare(torrent, piece);
+            let free = torrent.assembler.piece(piece).map(Partial::free);
+            let free = free.and_then(|free| choose(peer, piece, free, spare, start));
             let (Some(free), Some(index)) = (free, torrent.layout().piece(piece)) else {
                 break;
             };
@@ -86,16 +98,16 @@ impl Swarm {
         self.retract(&evicted);
     }
 
-    /// The pieces of the window that a peer is not asked for while they are not urgent: in a crowd a
+    /// The blocks of the window that a peer is not asked for while they are not urgent: in a crowd a
     /// seed's upload is for what no viewer gives. Only one that did give something is counted on.
-    fn spared(&self, key: PeerKey) -> Vec<u32> {
+    fn spared(&self, key: PeerKey) -> Spared {
         let is_seed = self.peers.get(&key).is_some_and(Peer::is_seed);
         let torrent = self
             .torrent
             .as_ref()
             .filter(|torrent| torrent.keeping.is_none());
         let Some(torrent) = torrent.filter(|_| is_seed && self.crowded) else {
-            return Vec::new();
+            return Spared::new();
         };
         let gives =
             |peer: &&Peer| !peer.is_seed() && peer.answers_us() && peer.pipeline.delivered() > 0;
@@ -103,8 +115,18 @@ impl Swarm {
         let pieces = torrent.window.ranges().iter().flat_map(Clone::clone);
         let lacking =
             pieces.filter(|piece| !torrent.cache.has(*piece) && !torrent.have.has(*piece));
-        let is_given = |piece: &u32| givers.iter().any(|peer| peer.has(*piece));
-        lacking.filter(is_given).collect()
+        let given = |piece: u32| {
+            let index = torrent.layout().piece(piece)?;
+            let count = torrent.real_length(index).div_ceil(BLOCK_LENGTH);
+            if givers.iter().any(|peer| peer.has(piece)) {
+                return Some((piece, Bitfield::all(count)));
+            }
+            let mut parts = givers.iter().filter_map(|peer| peer.parts.of(piece));
+            let mut given = parts.next()?.clone();
+            parts.for_each(|part| given.add(part));
+            Some((piece, given))
+        };
+        lacking.filter_map(given).collect()
     }
 
     /// What the fastest peer needs for a block.
@@ -118,16 +140,35 @@ impl Swarm {
     }
 }
 
-/// Whether there is a block of a piece that a peer may be asked for.
-fn may_ask_of(torrent: &Torrent, peer: &Peer, piece: u32) -> bool {
+/// Whether there is a block of a piece that a peer may be asked for, beside those spared.
+fn may_ask_of(torrent: &Torrent, peer: &Peer, piece: u32, spare: Option<&Bitfield>) -> bool {
     if !peer.has_any(piece) {
         return false;
     }
     let Some(partial) = torrent.assembler.piece(piece) else {
-        return peer.parts.may_begin(piece);
+        let is_left = spare.is_none_or(|spare| spare.count() < spare.len());
+        return is_left && peer.parts.may_begin(piece);
     };
     partial.only.is_none_or(|only| only == peer.key)
-        && peer.parts.choose(piece, partial.free(), 0).is_some()
+        && choose(peer, piece, partial.free(), spare, 0).is_some()
+}
+
+/// The block of a piece to ask a peer for: free, not spared, and one that it gives; from `start` on
+/// and around.
+fn choose(
+    peer: &Peer,
+    piece: u32,
+    free: &Bitfield,
+    spare: Option<&Bitfield>,
+    start: u32,
+) -> Option<u32> {
+    let start = start % free.len();
+    let Some(spare) = spare else {
+        return peer.parts.choose(piece, free, start);
+    };
+    let mut left = free.clone();
+    left.remove(spare);
+    peer.parts.choose(piece, &left, start)
 }
 
 /// Begins a piece, and asks this peer for its leaves, ahead of the blocks, so that the first of them

@@ -56,6 +56,10 @@ impl Swarm {
         let asks = |peer: &Peer| peer.pipeline.outstanding() > 0;
         self.origins.look = true;
         self.is_asking = self.peers.values().any(asks) || !self.origins.fetches.is_empty();
+        if self.calm_until.is_some_and(|until| until <= self.now) {
+            self.calm_until = None;
+            self.freed = true;
+        }
         self.race();
         self.snub();
         self.drop_silent();
@@ -79,6 +83,7 @@ impl Swarm {
         // In a crowd a peer that others load, too, is only slow now and then.
         let indulgence = if self.crowded { 2 } else { 1 };
         let mut late: Vec<Block> = Vec::new();
+        let mut doubted: Vec<PeerKey> = Vec::new();
         for piece in torrent.urgent() {
             let (Some(partial), Some(index)) = (
                 torrent.assembler.piece(piece),
@@ -88,10 +93,20 @@ impl Swarm {
             };
             for (number, asked) in partial.asked().filter(|(_, asked)| asked[1].is_none()) {
                 let block = torrent.block(index, number);
-                let asked = asked[0].and_then(|key| self.peers.get(&key));
-                if asked.is_some_and(|peer| self.is_late(peer, block, best, indulgence)) {
+                let Some(peer) = asked[0].and_then(|key| self.peers.get(&key)) else {
+                    continue;
+                };
+                if self.is_silent(peer, block, best) {
+                    doubted.push(peer.key);
+                    late.push(block);
+                } else if self.is_slow(peer, block, best, indulgence) {
                     late.push(block);
                 }
+            }
+        }
+        for key in doubted {
+            if let Some(peer) = self.peers.get_mut(&key) {
+                peer.pipeline.doubt();
             }
         }
         for block in late {
@@ -101,23 +116,34 @@ impl Swarm {
         }
     }
 
-    /// Whether a peer takes too long for a block: it has made no progress for long, or what is in
-    /// line before the block will take it longer than the fastest peer reasonably needs.
-    fn is_late(&self, peer: &Peer, block: Block, best: Option<Duration>, indulgence: u32) -> bool {
+    /// Whether a peer that owes a block has made no progress for too long.
+    fn is_silent(&self, peer: &Peer, block: Block, best: Option<Duration>) -> bool {
         let now = self.now;
+        let Some(out) = peer.pipeline.iter().find(|out| out.block == block) else {
+            return false;
+        };
+        if peer.pipeline.is_doubted() {
+            return true;
+        }
+        let expected = peer.pipeline.expected(now);
+        // In a crowd a peer that others load, too, is only silent now and then.
+        let next = peer.pipeline.interval(now).filter(|_| !self.crowded);
+        let expected = next.map_or(expected, |next| next.min(expected));
+        let quiet = now.since(out.at.max(peer.pipeline.last_block().unwrap_or(out.at)));
+        quiet > selector::patience(expected, best)
+    }
+
+    /// Whether what is in line before a block will take a peer longer than the fastest reasonably
+    /// needs.
+    fn is_slow(&self, peer: &Peer, block: Block, best: Option<Duration>, indulgence: u32) -> bool {
         let mut ahead = 0;
-        let out = peer.pipeline.iter().find(|out| {
+        let is_there = peer.pipeline.iter().any(|out| {
             ahead += u64::from(out.block.length);
             out.block == block
         });
-        let Some(out) = out else { return false };
-        let quiet = now.since(out.at.max(peer.pipeline.last_block().unwrap_or(out.at)));
-        let patience = selector::patience(peer.pipeline.expected(now), best);
-        let rate = peer.pipeline.rate(now);
-        let is_slow = rate > 0
-            && best
-                .is_some_and(|best| time_of(ahead, rate) > selector::reasonable(best) * indulgence);
-        quiet > patience || is_slow
+        let rate = peer.pipeline.rate(self.now);
+        let is_long = |best| time_of(ahead, rate) > selector::reasonable(best) * indulgence;
+        is_there && rate > 0 && best.is_some_and(is_long)
     }
 
     /// Asks the fastest of the others for a block; whether there is one.

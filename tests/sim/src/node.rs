@@ -102,7 +102,14 @@ impl Watch {
         Some(Thirst::Now(chunk))
     }
 
-    pub(crate) fn came(&mut self, now: Instant, bytes: &[u8], steady: u64, keep: bool) {
+    /// Bytes came; what its player has ahead now, if it has one.
+    pub(crate) fn came(
+        &mut self,
+        now: Instant,
+        bytes: &[u8],
+        steady: u64,
+        keep: bool,
+    ) -> Option<Duration> {
         let before = self.had();
         self.next += bytes.len() as u64;
         if self.first_byte.is_some() {
@@ -122,9 +129,9 @@ impl Watch {
             self.steady_after = self.steady_after.max(lag);
         }
         let (had, all) = (self.had(), self.next >= self.end);
-        if let Some(playing) = &mut self.playing {
-            playing.came(now, before, had, all);
-        }
+        let playing = self.playing.as_mut()?;
+        playing.came(now, before, had, all);
+        Some(playing.ahead(now, had))
     }
 }
 

@@ -75,6 +75,12 @@ impl Playing {
         }
     }
 
+    /// What it has read and not played, as film.
+    pub(crate) fn ahead(&mut self, now: Instant, read: u64) -> Duration {
+        self.play_on(now, read);
+        Duration::from_micros((read - self.played) * 1_000_000 / self.player.rate.max(1))
+    }
+
     /// Somebody pauses it, or lets it go on.
     pub(crate) fn pause(&mut self, now: Instant, read: u64, paused: bool) {
         self.play_on(now, read);

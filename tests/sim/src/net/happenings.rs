@@ -190,7 +190,10 @@ impl Sim {
             } => {
                 if let Some(watch) = self.nodes[id.0].watches.get_mut(&reader) {
                     assert_eq!(offset, watch.next, "bytes out of order");
-                    watch.came(now, &bytes, self.steady, self.keeps);
+                    let ahead = watch.came(now, &bytes, self.steady, self.keeps);
+                    if let Some(ahead) = ahead {
+                        self.input(id, Input::Ahead(ahead));
+                    }
                 }
             }
             Output::Ended(reader) => {
