@@ -131,7 +131,7 @@ impl Watch {
         let (had, all) = (self.had(), self.next >= self.end);
         let playing = self.playing.as_mut()?;
         playing.came(now, before, had, all);
-        Some(playing.ahead(now, had))
+        playing.ahead(now, had)
     }
 }
 

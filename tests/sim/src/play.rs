@@ -13,6 +13,8 @@ pub struct Player {
     pub begins_with: Duration,
     /// It reads no further ahead than this.
     pub buffer: Duration,
+    /// Whether it says how much it has ahead.
+    pub tells: bool,
 }
 
 impl Player {
@@ -22,6 +24,7 @@ impl Player {
             rate,
             begins_with: Duration::from_secs(1),
             buffer: Duration::from_secs(30),
+            tells: true,
         }
     }
 }
@@ -75,10 +78,11 @@ impl Playing {
         }
     }
 
-    /// What it has read and not played, as film.
-    pub(crate) fn ahead(&mut self, now: Instant, read: u64) -> Duration {
+    /// What it has read and not played, as film, if it says so.
+    pub(crate) fn ahead(&mut self, now: Instant, read: u64) -> Option<Duration> {
         self.play_on(now, read);
-        Duration::from_micros((read - self.played) * 1_000_000 / self.player.rate.max(1))
+        let micros = (read - self.played) * 1_000_000 / self.player.rate.max(1);
+        self.player.tells.then(|| Duration::from_micros(micros))
     }
 
     /// Somebody pauses it, or lets it go on.
