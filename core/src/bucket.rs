@@ -48,7 +48,7 @@ impl Bucket {
     /// Adds what has run in since the last time.
     pub fn fill(&mut self, now: Instant) {
         const SECOND: u64 = 1_000_000;
-        let micros = now.since(self.filled).as_micros() as u64;
+        let micros = now.since(self.filled).as_micros();
         // In two parts, so that 64 bits are enough.
         let of_rest = (self.rate % SECOND).saturating_mul(micros) / SECOND;
         let bytes = (self.rate / SECOND)

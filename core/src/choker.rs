@@ -57,7 +57,7 @@ impl Choker {
         } else if seeding {
             // Whoever is in its turn stays; then the impatient and whoever waits longest; those
             // that have had their turn come last.
-            candidates.sort_by_key(|candidate| {
+            candidates.sort_unstable_by_key(|candidate| {
                 let rank = match candidate.unchoked {
                     Some(since) if now.since(since) < SEED_TURN => 0,
                     None => 1,
@@ -72,8 +72,9 @@ impl Choker {
             });
             self.slots
         } else {
-            candidates
-                .sort_by_key(|candidate| (core::cmp::Reverse(candidate.gives), candidate.peer));
+            candidates.sort_unstable_by_key(|candidate| {
+                (core::cmp::Reverse(candidate.gives), candidate.peer)
+            });
             self.seat_optimist(now, candidates, rng);
             self.slots
         };

@@ -3,8 +3,124 @@
 //! Not a clock. Nothing in this crate asks what time it is.
 
 use core::fmt;
-use core::ops::{Add, AddAssign, Sub};
-pub use core::time::Duration;
+use core::ops::{Add, AddAssign, Div, Mul, Sub};
+use core::time;
+
+/// A span of time, in microseconds.
+///
+/// One number, where that of the standard library is two: what a page downloads is a few kilobytes less.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Duration(u64);
+
+impl Duration {
+    /// The longest.
+    pub const MAX: Self = Self(u64::MAX);
+    /// None at all.
+    pub const ZERO: Self = Self(0);
+
+    /// So many microseconds.
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    /// So many milliseconds.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis.saturating_mul(1_000))
+    }
+
+    /// So many seconds.
+    pub const fn from_secs(secs: u64) -> Self {
+        Self(secs.saturating_mul(1_000_000))
+    }
+
+    /// Whole microseconds.
+    pub const fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    /// Whole milliseconds.
+    pub const fn as_millis(self) -> u64 {
+        self.0 / 1_000
+    }
+
+    /// Whole seconds.
+    pub const fn as_secs(self) -> u64 {
+        self.0 / 1_000_000
+    }
+
+    /// Seconds and their fractions.
+    pub const fn as_secs_f64(self) -> f64 {
+        self.0 as f64 / 1e6
+    }
+
+    /// So many times as long, rounded down.
+    pub fn mul_f64(self, factor: f64) -> Self {
+        Self((self.0 as f64 * factor) as u64)
+    }
+
+    /// Both together, at most the longest.
+    pub const fn saturating_add(self, rhs: Self) -> Self {
+        Self(self.0.saturating_add(rhs.0))
+    }
+
+    /// What is left of it after `rhs`.
+    pub const fn saturating_sub(self, rhs: Self) -> Self {
+        Self(self.0.saturating_sub(rhs.0))
+    }
+}
+
+/// Rounded down to whole microseconds.
+impl From<time::Duration> for Duration {
+    fn from(span: time::Duration) -> Self {
+        Self(u64::try_from(span.as_micros()).unwrap_or(u64::MAX))
+    }
+}
+
+impl From<Duration> for time::Duration {
+    fn from(span: Duration) -> Self {
+        Self::from_micros(span.0)
+    }
+}
+
+impl Add for Duration {
+    type Output = Self;
+    fn add(self, rhs: Self) -> Self {
+        self.saturating_add(rhs)
+    }
+}
+
+impl AddAssign for Duration {
+    fn add_assign(&mut self, rhs: Self) {
+        *self = *self + rhs;
+    }
+}
+
+impl Sub for Duration {
+    type Output = Self;
+    fn sub(self, rhs: Self) -> Self {
+        self.saturating_sub(rhs)
+    }
+}
+
+impl Mul<u32> for Duration {
+    type Output = Self;
+    fn mul(self, rhs: u32) -> Self {
+        Self(self.0.saturating_mul(rhs.into()))
+    }
+}
+
+impl Div<u32> for Duration {
+    type Output = Self;
+    fn div(self, rhs: u32) -> Self {
+        Self(self.0 / u64::from(rhs))
+    }
+}
+
+impl fmt::Debug for Duration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        time::Duration::from(*self).fmt(f)
+    }
+}
 
 /// A moment, in microseconds since the caller's own start.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,22 +147,26 @@ impl Instant {
 
     /// The moment `duration` earlier, but not before the start.
     pub const fn before(self, duration: Duration) -> Self {
-        Self(self.0.saturating_sub(duration.as_micros() as u64))
+        Self(self.0.saturating_sub(duration.0))
     }
 
     /// How long ago `earlier` was; zero if it is not earlier.
     pub const fn since(self, earlier: Self) -> Duration {
-        Duration::from_micros(self.0.saturating_sub(earlier.0))
+        Duration(self.0.saturating_sub(earlier.0))
     }
 }
 
 impl Add<Duration> for Instant {
     type Output = Self;
     fn add(self, rhs: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(u64::try_from(rhs.as_micros()).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_add(rhs.0))
+    }
+}
+
+impl Add<time::Duration> for Instant {
+    type Output = Self;
+    fn add(self, rhs: time::Duration) -> Self {
+        self + Duration::from(rhs)
     }
 }
 

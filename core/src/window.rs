@@ -127,7 +127,7 @@ impl Window {
                 first as u32..end as u32
             })
             .collect();
-        ranges.sort_by_key(|range| range.start);
+        ranges.sort_unstable_by_key(|range| range.start);
         let mut merged: Vec<Range<u32>> = Vec::new();
         for range in ranges {
             match merged.last_mut() {

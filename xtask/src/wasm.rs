@@ -151,7 +151,16 @@ fn optimise(wasm: &Path, profile: Profile) -> Result<()> {
         return Ok(());
     }
     let optimised = wasm.with_extension("opt.wasm");
-    let mut command = sh::command(wasm_opt, ["-O3", "-o"]);
+    let mut command = sh::command(
+        wasm_opt,
+        [
+            "-O3",
+            "-O3",
+            "--low-memory-unused",
+            "--zero-filled-memory",
+            "-o",
+        ],
+    );
     sh::run(command.arg(&optimised).arg(wasm).args(FEATURES))?;
     fs::rename(optimised, wasm)?;
     Ok(())

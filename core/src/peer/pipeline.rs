@@ -322,7 +322,7 @@ impl Pipeline {
     /// Takes the rate at which blocks came since this one was asked for.
     fn reckon(&mut self, now: Instant, asked: &Asked) {
         let (before, since) = asked.delivered;
-        let micros = (now.since(since).as_micros() as u64).max(1000);
+        let micros = now.since(since).as_micros().max(1000);
         let rate = (self.delivered.total() - before) * 1_000_000 / micros;
         let (best, last, began) = self.best;
         self.best = if now.since(began) > RATE_LIFE {
@@ -339,7 +339,7 @@ impl Pipeline {
 
 /// Requests that fill `time` at `rate` bytes per second.
 fn requests_in(rate: u64, time: Duration) -> u32 {
-    let product = rate * time.as_micros() as u64 / 1_000_000;
+    let product = rate * time.as_micros() / 1_000_000;
     product.div_ceil(BLOCK) as u32 + SPARE
 }
 

@@ -46,7 +46,7 @@ impl Rate {
             .map(|quarter| self.buckets[(quarter % BUCKETS as u64) as usize])
             .sum();
         let since = now.since(started.max(Instant::from_micros(oldest * BUCKET_MICROS)));
-        bytes * 1_000_000 / (since.max(Duration::from_millis(250)).as_micros() as u64)
+        bytes * 1_000_000 / since.max(Duration::from_millis(250)).as_micros()
     }
 
     /// All bytes there ever were.

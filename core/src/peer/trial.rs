@@ -113,7 +113,7 @@ impl Trial {
             } => {
                 let lasted = now.since(since);
                 if lasted >= LENGTH.max(took * 3) {
-                    let rate = (delivered - earlier) * 1_000_000 / lasted.as_micros() as u64;
+                    let rate = (delivered - earlier) * 1_000_000 / lasted.as_micros();
                     self.judge(now, Outcome { limit, rate }, before);
                 }
             }

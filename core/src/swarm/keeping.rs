@@ -318,7 +318,7 @@ impl Swarm {
         if self.crowded {
             let half = most / 2;
             let rarity = |piece: &PieceIndex| torrent.availability.rarity(piece.get());
-            pieces.select_nth_unstable_by_key(half, rarity);
+            pieces.sort_unstable_by_key(rarity);
             for at in half..most {
                 let other = at + self.rng.below((pieces.len() - at) as u32) as usize;
                 pieces.swap(at, other);

@@ -100,7 +100,7 @@ impl Swarm {
                 (size > 0 && size <= fetch.max_size).then_some((peer.key, size))
             })
             .collect();
-        able.sort_by_key(|(key, _)| (fetch.failed.contains(key), *key));
+        able.sort_unstable_by_key(|(key, _)| (fetch.failed.contains(key), *key));
         for (key, size) in able {
             if fetch.copies.len() < MAX_COPIES {
                 fetch

@@ -4,7 +4,6 @@
 //! has, and a lie is laid at its door in the same way. What to ask of it and when is decided in
 //! [`sourcing`](super::sourcing); how to ask is the driver's affair.
 
-use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::mem;
@@ -129,12 +128,12 @@ pub(super) struct Fetch {
     pub ticket: Ticket,
     pub origin: OriginId,
     pub aim: Aim,
-    /// What is still to come.
-    pub blocks: VecDeque<Block>,
+    /// What is still to come, the next one last.
+    pub blocks: Vec<Block>,
     /// How many blocks it was.
     length: usize,
-    /// Where they lie in the files, the request that is out first.
-    parts: VecDeque<Part>,
+    /// Where they lie in the files, the request that is out last.
+    parts: Vec<Part>,
     buffer: Vec<u8>,
     asked: Instant,
     pub heard: Instant,
@@ -197,7 +196,7 @@ impl Pace {
         let Some(since) = self.since.replace(now) else {
             return;
         };
-        let took = now.since(since).as_micros().max(1) as u64;
+        let took = now.since(since).as_micros().max(1);
         let rate = mem::take(&mut self.sample).saturating_mul(1_000_000) / took;
         self.rate = Some(self.rate.map_or(rate, |before| (before + 3 * rate) / 4));
     }
@@ -206,7 +205,7 @@ impl Pace {
 impl Fetch {
     /// The next block that is whole with the first of these bytes, which are used up.
     fn take(&mut self, bytes: &mut &[u8]) -> Option<(Block, Vec<u8>)> {
-        let block = *self.blocks.front()?;
+        let block = *self.blocks.last()?;
         let lacks = (block.length as usize).saturating_sub(self.buffer.len());
         let (taken, rest) = bytes.split_at(lacks.min(bytes.len()));
         self.buffer.extend_from_slice(taken);
@@ -214,7 +213,7 @@ impl Fetch {
         if self.buffer.len() < block.length as usize {
             return None;
         }
-        self.blocks.pop_front();
+        self.blocks.pop();
         Some((block, mem::take(&mut self.buffer)))
     }
 }
@@ -320,9 +319,11 @@ impl Swarm {
     }
 
     /// These blocks, which lie one after the other, are fetched from an origin.
-    pub(super) fn begin_fetch(&mut self, id: OriginId, aim: Aim, blocks: VecDeque<Block>) {
+    pub(super) fn begin_fetch(&mut self, id: OriginId, aim: Aim, mut blocks: Vec<Block>) {
         let Some(torrent) = &self.torrent else { return };
-        let parts = parts_of(torrent.layout(), &blocks);
+        let mut parts = parts_of(torrent.layout(), &blocks);
+        parts.reverse();
+        blocks.reverse();
         let fetch = Fetch {
             ticket: Ticket(0),
             origin: id,
@@ -352,7 +353,7 @@ impl Swarm {
             return;
         };
         fetch.ticket = ticket;
-        let (Some(part), Some(torrent)) = (fetch.parts.front().copied(), &self.torrent) else {
+        let (Some(part), Some(torrent)) = (fetch.parts.last().copied(), &self.torrent) else {
             return;
         };
         if part.pad {
@@ -380,7 +381,7 @@ impl Swarm {
         };
         let fetch = &mut self.origins.fetches[at];
         let id = fetch.origin;
-        let Some(part) = fetch.parts.front_mut() else {
+        let Some(part) = fetch.parts.last_mut() else {
             return;
         };
         let more = (bytes.len() as u64).min(part.length);
@@ -415,7 +416,7 @@ impl Swarm {
             }
             self.fetch_done(at);
         } else if is_over {
-            self.origins.fetches[at].parts.pop_front();
+            self.origins.fetches[at].parts.pop();
             self.ask_for_part(at);
         }
     }
@@ -476,7 +477,7 @@ impl Swarm {
             origin: id.0,
             url,
             reason,
-            rests_ms: rest.map(|rest| rest.as_millis() as u64),
+            rests_ms: rest.map(|rest| rest.as_millis()),
         });
     }
 
@@ -521,11 +522,11 @@ impl Swarm {
         for at in 0..self.origins.fetches.len() {
             let fetch = &mut self.origins.fetches[at];
             let key = key_of(fetch.origin);
-            let first = fetch.blocks.front().map(|block| block.piece);
-            let length = (fetch.blocks.iter())
-                .take_while(|block| Some(block.piece) == first)
-                .count();
-            for block in fetch.blocks.split_off(length) {
+            let next = fetch.blocks.last().map(|block| block.piece);
+            let (kept, freed) = (fetch.blocks.iter()).partition(|block| Some(block.piece) == next);
+            fetch.blocks = kept;
+            let freed: Vec<Block> = freed;
+            for block in freed {
                 self.free_block(key, block);
             }
         }
@@ -567,15 +568,15 @@ impl Swarm {
 }
 
 /// Where blocks lie in the files: as few parts as there can be.
-fn parts_of(layout: &Layout, blocks: &VecDeque<Block>) -> VecDeque<Part> {
-    let mut parts: VecDeque<Part> = VecDeque::new();
+fn parts_of(layout: &Layout, blocks: &[Block]) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
     for span in blocks.iter().flat_map(|block| layout.block_spans(*block)) {
         let length = u64::from(span.length);
-        match parts.back_mut() {
+        match parts.last_mut() {
             Some(last) if last.file == span.file && last.offset + last.length == span.offset => {
                 last.length += length;
             }
-            _ => parts.push_back(Part {
+            _ => parts.push(Part {
                 file: span.file,
                 offset: span.offset,
                 length,

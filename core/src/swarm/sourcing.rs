@@ -6,7 +6,6 @@
 //! in a crowd now and then a piece that nobody has, chosen by luck, so that those who watch in step
 //! fetch different ones and give them to each other (p2p-media-loader spreads its requests alike).
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::Swarm;
@@ -112,7 +111,7 @@ impl Swarm {
 
     /// Whether an origin takes so long that what it was asked should be asked of others, too.
     pub(super) fn is_too_slow(&self, fetch: &Fetch, silence: Duration) -> bool {
-        let (Some(block), Some(torrent)) = (fetch.blocks.front(), &self.torrent) else {
+        let (Some(block), Some(torrent)) = (fetch.blocks.last(), &self.torrent) else {
             return false;
         };
         if silence > SILENT {
@@ -210,7 +209,7 @@ impl Swarm {
     }
 
     /// What would be late if the origin were not asked for it.
-    fn due(&mut self, scene: &Scene) -> VecDeque<Block> {
+    fn due(&mut self, scene: &Scene) -> Vec<Block> {
         let most = if scene.is_alone || (scene.crowd == 0 && scene.is_slow()) {
             MAX_FETCHES
         } else {
@@ -227,7 +226,7 @@ impl Swarm {
             }
         }
         if !self.origins.has_room(Aim::Due, most) {
-            return VecDeque::new();
+            return Vec::new();
         }
         let length = match (most, scene.rate) {
             // Of what peers may bring as well, one piece.
@@ -242,19 +241,19 @@ impl Swarm {
         if keeps && (scene.is_alone || scene.is_slow()) {
             return self.run_for_storage(scene, length);
         }
-        VecDeque::new()
+        Vec::new()
     }
 
     /// Urgent blocks that no peer brings in time.
-    fn late_run(&mut self, origin: OriginId) -> VecDeque<Block> {
-        let mut run = VecDeque::new();
+    fn late_run(&mut self, origin: OriginId) -> Vec<Block> {
+        let mut run = Vec::new();
         let key = key_of(origin);
         let Some(torrent) = &mut self.torrent else {
             return run;
         };
         for block in core::mem::take(&mut self.origins.late) {
             let next = run
-                .back()
+                .last()
                 .map(|last: &Block| (last.piece, last.begin + last.length));
             if next.is_some_and(|next| next != (block.piece, block.begin)) {
                 break;
@@ -265,7 +264,7 @@ impl Swarm {
                 && !partial.has(number)
             {
                 partial.ask(number, key);
-                run.push_back(block);
+                run.push(block);
             }
         }
         run
@@ -329,9 +328,9 @@ impl Swarm {
     }
 
     /// What is lacking in storage: in a crowd a piece by luck, else one run after the other.
-    fn run_for_storage(&mut self, scene: &Scene, length: u64) -> VecDeque<Block> {
+    fn run_for_storage(&mut self, scene: &Scene, length: u64) -> Vec<Block> {
         let Some(torrent) = &self.torrent else {
-            return VecDeque::new();
+            return Vec::new();
         };
         let pieces = torrent.layout().piece_count();
         let mut from = self.origins.cursor;
@@ -340,24 +339,24 @@ impl Swarm {
         }
         let mut around = (from..pieces).chain(0..from);
         let Some(piece) = around.find(|piece| self.may_fetch(scene.origin, *piece)) else {
-            return VecDeque::new();
+            return Vec::new();
         };
         let run = self.run(scene.origin, piece, length);
-        if let Some(last) = run.back() {
+        if let Some(last) = run.last() {
             self.origins.cursor = last.piece.get();
         }
         run
     }
 
     /// A piece that nobody has, chosen by luck, if luck says that it is our turn.
-    fn share(&mut self, scene: &Scene) -> VecDeque<Block> {
+    fn share(&mut self, scene: &Scene) -> Vec<Block> {
         let elapsed = self.now.since(self.origins.drawn.unwrap_or(self.now));
         if self.origins.drawn.is_some() && elapsed < DRAW {
-            return VecDeque::new();
+            return Vec::new();
         }
         self.origins.drawn = Some(self.now);
         if scene.crowd == 0 || !self.origins.has_room(Aim::Share, 1) || self.is_starting() {
-            return VecDeque::new();
+            return Vec::new();
         }
         let (mut lacking, offered) = self.lacking(scene);
         let brings = scene.swarm.max(scene.rate.unwrap_or(0)).max(FIRST_RUN / 16);
@@ -372,13 +371,13 @@ impl Swarm {
         // So many fetch at once that seldom two fetch the same.
         let crowd = (scene.crowd + 1) * 4;
         let is_ours = count >= crowd || {
-            let turns = (elapsed.as_micros() as u64 * u64::from(count)) << 16;
-            let needed = time.as_micros() as u64 * u64::from(crowd - count);
+            let turns = (elapsed.as_micros() * u64::from(count)) << 16;
+            let needed = time.as_micros() * u64::from(crowd - count);
             let chance = (turns / needed.max(1)).min(1 << 16) as u32;
             self.rng.chance(chance, 1 << 16)
         };
         if count == 0 || !is_ours {
-            return VecDeque::new();
+            return Vec::new();
         }
         let piece = lacking[self.rng.below(count) as usize];
         self.run(scene.origin, piece, 1)
@@ -471,9 +470,9 @@ impl Swarm {
 
     /// From the first free block of `piece` on, so many bytes and to the end of a piece: what is
     /// free without a gap is asked of the origin.
-    fn run(&mut self, origin: OriginId, piece: u32, length: u64) -> VecDeque<Block> {
+    fn run(&mut self, origin: OriginId, piece: u32, length: u64) -> Vec<Block> {
         let key = key_of(origin);
-        let mut run = VecDeque::new();
+        let mut run = Vec::new();
         let mut bytes = 0;
         let mut evicted = Vec::new();
         let mut next = piece;
@@ -508,7 +507,7 @@ impl Swarm {
                     partial.ask(number, key);
                 }
                 bytes += u64::from(block.length);
-                run.push_back(block);
+                run.push(block);
                 last = Some(number);
             }
             if free(torrent).is_none() {

@@ -40,8 +40,8 @@ impl Track {
         };
         let limits = args.limits;
         let server = ServerConfig {
-            interval: limits.interval,
-            plain_interval: Duration::from_secs(limits.http_interval),
+            interval: limits.interval.into(),
+            plain_interval: Duration::from_secs(limits.http_interval).into(),
             max_plain: limits.max_http_peers,
             max_swarms: limits.max_swarms,
             max_newcomers: limits.max_newcomers,
