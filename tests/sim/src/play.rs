@@ -115,7 +115,7 @@ impl Playing {
         if !self.runs {
             return;
         }
-        let micros = now.since(self.at).as_micros() as u64;
+        let micros = now.since(self.at).as_micros();
         let can = self.player.rate * micros / 1_000_000;
         if self.played + can <= read {
             if can > 0 {
@@ -132,6 +132,6 @@ impl Playing {
     }
 
     const fn bytes(&self, span: Duration) -> u64 {
-        self.player.rate * span.as_micros() as u64 / 1_000_000
+        self.player.rate * span.as_micros() / 1_000_000
     }
 }

@@ -174,7 +174,7 @@ impl Desk {
             // What is wrong with it is said when it is answered.
             if let Ok(replaced) = self.shared.arrive_plain(announce) {
                 let life = self.shared.tracker().plain_life();
-                addresses::tell(&mut commands, announce, replaced, life);
+                addresses::tell(&mut commands, announce, replaced, life.into());
             }
         }
         for (swarm, change) in self.shared.tracker().take_changed(TOLD) {
