@@ -185,7 +185,7 @@ impl Swarm {
                 round_trip_ms: peer
                     .pipeline
                     .round_trip()
-                    .map(|took| took.as_micros() as u64 as f64 / 1000.0),
+                    .map(|took| took.as_micros() as f64 / 1000.0),
                 outstanding: peer.pipeline.outstanding(),
                 pipeline: peer.pipeline.limit(),
                 queued: peer.uploads.len() as u32,
