@@ -36,7 +36,7 @@ impl Timer {
             Some((id, _)) => scope().clear_timeout_with_handle(id),
             None => {}
         }
-        let millis = i32::try_from((due.since(now).as_micros() as u64).div_ceil(1000))
+        let millis = i32::try_from(due.since(now).as_micros().div_ceil(1000))
             .unwrap_or(i32::MAX)
             .max(LEAST_MS);
         let callback = self.rings.as_ref().unchecked_ref();
