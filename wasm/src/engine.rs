@@ -139,6 +139,9 @@ impl Engine {
     fn handle_page(&mut self, now: Instant, message: FromPage) {
         match message {
             FromPage::Add(add) => self.add(now, add),
+            FromPage::Ahead(torrent, ms) => {
+                self.with(now, torrent, |torrent, _| torrent.has_ahead(now, ms));
+            }
             FromPage::AnswerMade(peer, sdp) => self.with_peer(now, peer, |torrent, _| {
                 torrent.handle_answer_made(now, peer, sdp)
             }),

@@ -45,6 +45,8 @@ impl Config {
 #[derive(Debug)]
 pub(crate) enum FromPage {
     Add(Add),
+    /// Film that a player has and has not played, in milliseconds.
+    Ahead(u32, u32),
     AnswerMade(PeerKey, String),
     Buffered(PeerKey, usize),
     Channel(PeerKey, RtcDataChannel),
@@ -131,6 +133,10 @@ impl FromPage {
         let peer = || number(message, "peer").map(|peer| PeerKey(peer as u64));
         Some(match text(message, "kind")?.as_str() {
             "add" => Self::Add(Add::read(message)?),
+            "ahead" => Self::Ahead(
+                number(message, "torrent")? as u32,
+                (number(message, "seconds")? * 1000.0) as u32,
+            ),
             "answerMade" => Self::AnswerMade(peer()?, text(message, "sdp")?),
             "buffered" => Self::Buffered(peer()?, number(message, "amount")? as usize),
             "channel" => Self::Channel(peer()?, object(message, "channel")?),

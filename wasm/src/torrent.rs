@@ -8,7 +8,7 @@ use headwater_core::ids::{PeerKey, ReaderId};
 use headwater_core::ordered::{Map, Set};
 use headwater_core::peer::Transport;
 use headwater_core::swarm::{self, Event, Swarm};
-use headwater_core::time::Instant;
+use headwater_core::time::{Duration, Instant};
 use headwater_core::tracker::client::{self, Client, ClientConfig, TrackerKey};
 use wasm_bindgen::JsValue;
 use web_sys::RtcDataChannel;
@@ -148,6 +148,12 @@ impl Torrent {
     /// What may be given of it from now on.
     pub(crate) fn set_limits(&mut self, now: Instant, limits: Limits) {
         self.giving.set_own(now, limits, &mut self.swarm);
+    }
+
+    /// How much film its player has and has not played, in milliseconds.
+    pub(crate) fn has_ahead(&mut self, now: Instant, ms: u32) {
+        let ahead = Duration::from_millis(u64::from(ms));
+        self.swarm.handle_input(now, swarm::Input::Ahead(ahead));
     }
 
     /// Whether a file may be read from now on.

@@ -38,15 +38,15 @@ export function attach(media: HTMLMediaElement, torrentId: TorrentId, { client =
     return file;
   });
   ready.catch(() => {});
-  const onError = (): void => {
-    if (media.error && media.src === src) torrent.handleError(mediaError(media.error));
-  };
-  media.addEventListener("error", onError);
+  // It holds the signal that ends them both.
+  const listening = new AbortController();
+  media.addEventListener("error", () => media.error && media.src === src && torrent.handleError(mediaError(media.error)), listening);
+  media.addEventListener("timeupdate", () => (torrent.secondsAhead = secondsAhead(media)), listening);
   return {
     torrent,
     ready: ready.catch((error: unknown) => Promise.reject(asHeadwaterError(error, "mediaFailed"))),
     detach(): void {
-      media.removeEventListener("error", onError);
+      listening.abort();
       if (src && media.src === src) {
         media.removeAttribute("src");
         media.load();
@@ -62,8 +62,16 @@ export function choose(files: readonly TorrentFile[], wanted?: number | string):
   const file = wanted === undefined ? playable[0] : files.find(({ index, path }) => index === wanted || path === wanted);
   if (file) return file;
   throw wanted === undefined
-    ? new HeadwaterError("mediaFailed", "There is no file in this torrent that a browser plays.")
+    ? new HeadwaterError("mediaFailed", "No file in this torrent plays in a browser.")
     : new HeadwaterError("noFile", `The torrent has no file ${wanted}.`);
+}
+
+/** What the element has from where it is, at its pace. */
+function secondsAhead({ buffered, currentTime, playbackRate }: HTMLMediaElement): number {
+  for (let range = buffered.length; range--; ) {
+    if (buffered.start(range) <= currentTime) return Math.max(0, buffered.end(range) - currentTime) / playbackRate;
+  }
+  return 0;
 }
 
 function mediaError({ message }: MediaError): HeadwaterError {

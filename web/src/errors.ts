@@ -25,7 +25,7 @@ export function asHeadwaterError(error: unknown, code: ErrorCode): HeadwaterErro
 
 const HINTS = {
   badMessage: "worker.js and headwater.js are of different versions: serve both from the same package.",
-  badRange: "Ask for bytes between 0 and the file's length.",
+  badRange: "Ask for bytes of the file.",
   badMagnet: "A magnet link looks like magnet:?xt=urn:btih:<40 hex digits>&tr=<wss tracker>. Copy it whole.",
   badTorrent: "Check that this is a .torrent file and not the page that links to it.",
   badTorrentId: "Pass a magnet link, the URL of a .torrent file, an info hash, or the bytes of a .torrent file.",
@@ -35,7 +35,7 @@ const HINTS = {
   fetchFailed: "Open the address in a tab: it must answer 200, and from another site it must allow CORS.",
   hashFailed: "The file may have changed or gone while it was read: choose it again.",
   mediaFailed: "The browser cannot play this file. MP4 (H.264/AAC, index at the front) and WebM play everywhere.",
-  noFile: "Look at torrent.files for what there is.",
+  noFile: "torrent.files says what there is.",
   noFiles: "Pass at least one File that is not empty.",
   noTorrent: "The torrent was removed; add it again.",
   noTracker: "Add &tr=wss://… to the magnet link, or pass trackers to add().",
@@ -47,7 +47,7 @@ const HINTS = {
   serviceWorkerOff: "swUrl is null. Leave it out, or use file.stream() and file.arrayBuffer().",
   serviceWorkerUnsupported:
     "Open the page over https:// or from http://localhost (not file://, and not a private window in Firefox). file.stream() and file.arrayBuffer() work here, too.",
-  tooLarge: "This torrent is over the limits of what a page should hold.",
+  tooLarge: "This is more than a page should hold.",
   tooLate: "Call configure() before the first attach() and before the first <headwater-video> is connected.",
   tooManyStreams: "Cancel streams that are not read any more.",
   trackerDown: "Check that the tracker runs and that its address starts with wss:// (ws:// only from http pages).",

@@ -65,6 +65,8 @@ export type ToWorker =
   | { kind: "share"; torrent: TorrentKey; share: Share }
   /** How much of it is given from now on. */
   | { kind: "limits"; torrent: TorrentKey; limits: Limits }
+  /** Film that its player has and has not played. */
+  | { kind: "ahead"; torrent: TorrentKey; seconds: number }
   | { kind: "select"; torrent: TorrentKey; file: number; selected: boolean }
   /** `forget`: what was kept of it goes, too. */
   | { kind: "remove"; torrent: TorrentKey; forget: boolean }

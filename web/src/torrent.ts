@@ -4,7 +4,7 @@ import type { ConnectionCounts, Diagnosis } from "./doctor.js";
 import { HeadwaterError } from "./errors.js";
 import { Emitter } from "./events.js";
 import { TorrentFile, type FileHost } from "./file.js";
-import type { ErrorMessage, HashedMessage, Metadata, PeerKey, StatsMessage, TorrentKey, TorrentMessage, TrackerState } from "./protocol.js";
+import type { ErrorMessage, HashedMessage, Metadata, PeerKey, StatsMessage, TorrentKey, TorrentMessage, ToWorker, TrackerState } from "./protocol.js";
 import type { ByteRange } from "./range.js";
 import { Read } from "./read.js";
 import type { Share, Sharing, UploadLimits } from "./sharing.js";
@@ -53,8 +53,9 @@ export interface TorrentHost extends Omit<FileHost, "openRead" | "select"> {
   path(peer: PeerKey): PathKind | undefined;
   record(kind: string, details: Record<string, unknown>): void;
   select(torrent: TorrentKey, file: number, selected: boolean): void;
+  /** Tells the engine. */
+  post(message: ToWorker): void;
   setLimits(torrent: TorrentKey, limits: UploadLimits): void;
-  setShare(torrent: TorrentKey, share: Share): void;
   /** Counts bytes that were given. */
   spend(bytes: number): void;
   remove(torrent: Torrent, forget: boolean): void;
@@ -68,6 +69,7 @@ export class Torrent extends Emitter<TorrentEvents> {
   readonly #key: TorrentKey;
   readonly #init: TorrentInit;
   readonly #added = performance.now();
+  #secondsAhead?: number;
   readonly #phases: Phases = {};
   readonly #connections: ConnectionCounts = { steps: {}, failures: [] };
   readonly #reads = new Set<Read>();
@@ -201,6 +203,21 @@ export class Torrent extends Emitter<TorrentEvents> {
     if (this.isPosted) this.#host.setLimits(this.#key, limits);
   }
 
+  /**
+   * Time to stall: seconds of film that the player has and has not played; undefined while no player says.
+   *
+   * {@link attach} keeps it up. A player of one's own sets it about once a second: while there is
+   * enough, a seed is not asked for what viewers bring in time.
+   */
+  get secondsAhead(): number | undefined {
+    return this.#secondsAhead;
+  }
+
+  set secondsAhead(seconds: number) {
+    this.#secondsAhead = seconds;
+    this.#host.post({ kind: "ahead", torrent: this.#key, seconds });
+  }
+
   /** Leaves the swarm until {@link resume}: nothing is fetched, nothing is given, nobody is spoken to. Pieces stay. */
   pause(): void {
     this.#isPaused = true;
@@ -282,7 +299,7 @@ export class Torrent extends Emitter<TorrentEvents> {
     const { share, reason } = this.#sharing;
     if (decided.share === share && decided.reason === reason) return;
     this.#sharing = decided;
-    if (decided.share !== share && this.isPosted) this.#host.setShare(this.#key, decided.share);
+    if (decided.share !== share && this.isPosted) this.#host.post({ kind: "share", torrent: this.#key, share: decided.share });
     this.#record("sharing", { ...decided });
     this.emit("sharing", decided);
   }

@@ -193,7 +193,7 @@ function know(film: Film, atSeconds: number): void {
   for (const view of views) view.know?.(film);
   const chosen = playable(torrent.files);
   if (chosen) void play(chosen, atSeconds);
-  else fail(new HeadwaterError("mediaFailed", "There is no file in this torrent that a browser plays."));
+  else fail(new HeadwaterError("mediaFailed", "No file in this torrent plays in a browser."));
 }
 
 /** The file that is meant: the largest that plays. */
