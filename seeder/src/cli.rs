@@ -119,8 +119,9 @@ pub struct MakeArgs {
 pub struct SeedArgs {
     /// Files or folders; each becomes a torrent of its own. Of a folder that is named with a slash at
     /// its end (`library/`) everything in it does: films, folders, and .torrent files beside their data.
-    /// Of a file on a web server (`https://films.example/film.mp4`) nothing is stored: it is read once
-    /// to be hashed, and then fetched as peers ask for it
+    /// Of a file on a web server (`https://films.example/film.mp4`) or in an object store
+    /// (`s3://bucket/film.mp4`; AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, …) nothing is stored: it is read
+    /// once to be hashed, and then fetched as peers ask for it
     #[arg(required_unless_present = "config", value_name = "PATH|URL")]
     pub paths: Vec<PathBuf>,
 

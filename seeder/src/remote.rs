@@ -4,6 +4,9 @@
 //! the file was read, and kept for a while for those who ask next. How a server is asked is for a
 //! [`Server`] to know.
 
+#[cfg(feature = "s3")]
+mod store;
+
 use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::io;
@@ -18,6 +21,7 @@ use tokio::runtime::{Builder, Runtime};
 use tracing::warn;
 
 use crate::error::{Error, Result};
+use crate::origin::WebFile;
 use crate::storage::Backing;
 
 /// Pieces fetched at a time of one file.
@@ -49,6 +53,15 @@ pub trait Server: Debug + Send + Sync {
         range: Range<u64>,
         take: &mut dyn FnMut(&[u8]),
     ) -> Result<(), Trouble>;
+}
+
+/// The server behind an address that a person named.
+pub fn server_of(address: &str) -> Result<Box<dyn Server>> {
+    #[cfg(feature = "s3")]
+    if address.starts_with("s3:") {
+        return Ok(Box::new(store::StoredFile::new(address)?));
+    }
+    Ok(Box::new(WebFile::new(address)))
 }
 
 /// What tells one state of a file from another.

@@ -9,7 +9,12 @@ use crate::tracker::unescaped;
 
 /// The address, if it is one. A folder that is called `https:` can still be named as `./https:`.
 pub fn address_of(path: &Path) -> Option<&str> {
-    path.to_str().filter(|text| is_http(text))
+    path.to_str()
+        .filter(|text| is_http(text) || is_stored(text))
+}
+
+fn is_stored(address: &str) -> bool {
+    address.starts_with("s3://")
 }
 
 /// Whether what is asked for can be had of a server; and if nobody named it, it is called as its
@@ -18,7 +23,11 @@ pub(super) fn check(entry: &mut Entry) -> Result<()> {
     let Some(address) = address_of(&entry.path) else {
         return Ok(());
     };
-    check_url(address, &["http", "https"], "the address of a film")?;
+    if is_stored(address) && cfg!(not(feature = "s3")) {
+        let words = "this headwater was built without object stores (the feature s3)";
+        return Err(Error::Usage(words.to_owned()));
+    }
+    check_url(address, &["http", "https", "s3"], "the address of a film")?;
     if entry.torrent.is_some() {
         let words =
             "--torrent is for files of this machine; of a film elsewhere a new torrent is made";

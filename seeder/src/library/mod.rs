@@ -12,7 +12,7 @@ use tracing::warn;
 use crate::config::address_of;
 use crate::error::{Error, Result};
 use crate::making::{self, Made};
-use crate::origin::WebFile;
+use crate::remote;
 use crate::storage::Storage;
 
 pub use state::{Mark, State};
@@ -33,8 +33,7 @@ pub struct Stocked {
 pub fn stock(wish: Wish, state: Option<&State>, shown: bool) -> Result<Stocked> {
     if let Some(address) = address_of(&wish.path) {
         // What a server said of its file before we were away is not believed.
-        let file = Box::new(WebFile::new(address));
-        let made = making::make_of_remote(file, &wish.make, shown)?;
+        let made = making::make_of_remote(remote::server_of(address)?, &wish.make, shown)?;
         return Ok(Stocked {
             wish,
             made,

@@ -45,6 +45,8 @@ struct Shared {
     /// With its ETag.
     file: Mutex<(Arc<Vec<u8>>, &'static str)>,
     mood: Mutex<Mood>,
+    /// The head of the last request.
+    asked: Mutex<String>,
     sent: AtomicU64,
     requests: AtomicU64,
     /// Bytes a second of all answers together, and when the next may go.
@@ -65,6 +67,7 @@ impl Origin {
         let shared = Arc::new(Shared {
             file: Mutex::new((Arc::new(file), "first")),
             mood: Mutex::new(mood),
+            asked: Mutex::default(),
             sent: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             rate,
@@ -91,6 +94,11 @@ impl Origin {
         self.shared.sent.load(Ordering::SeqCst)
     }
 
+    /// The head of the last request that reached it.
+    pub fn asked(&self) -> String {
+        self.shared.asked.lock().expect("no thread died").clone()
+    }
+
     /// Requests that reached it.
     pub fn requests(&self) -> u64 {
         self.shared.requests.load(Ordering::SeqCst)
@@ -112,7 +120,7 @@ fn serve(stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     loop {
         let mut range = None;
-        let mut line = String::new();
+        let (mut head, mut line) = (String::new(), String::new());
         if reader.read_line(&mut line)? == 0 {
             return Ok(());
         }
@@ -123,9 +131,11 @@ fn serve(stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
                 let number = |text: &str| text.parse::<usize>().expect("a number");
                 range = Some(number(start)..number(end) + 1);
             }
+            head.push_str(&line);
             line.clear();
             reader.read_line(&mut line)?;
         }
+        *shared.asked.lock().expect("no thread died") = head;
         shared.requests.fetch_add(1, Ordering::SeqCst);
         let range = range.unwrap_or(0..shared.file().0.len());
         answer(stream, shared, range)?;
