@@ -97,6 +97,15 @@ impl Window {
         })
     }
 
+    /// Whether a piece is at a reader's head, or begins within so many bytes after what is.
+    pub fn is_near(&self, piece: u32, bytes: u64) -> bool {
+        let steps = u64::from(URGENT_PIECES) + bytes / self.piece_length;
+        self.readers.values().any(|read| {
+            let head = read.start / self.piece_length;
+            (head..head.saturating_add(steps)).contains(&u64::from(piece))
+        })
+    }
+
     /// How far a piece lies from what any reader will read: 0 inside the window, more behind a
     /// reader than ahead of it, for what was played is wanted by fewer and fewer.
     pub fn distance(&self, piece: u32) -> u64 {

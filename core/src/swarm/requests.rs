@@ -9,7 +9,7 @@ use crate::assembler::Partial;
 use crate::bitfield::Bitfield;
 use crate::ids::{PeerId, PeerKey};
 use crate::layout::{BLOCK_LENGTH, Block};
-use crate::ordered::Map;
+use crate::ordered::{Map, Set};
 use crate::peer::Peer;
 use crate::picker::Pick;
 use crate::rng::Rng;
@@ -32,6 +32,7 @@ impl Swarm {
         }
         let best = self.best_expected();
         let spared = self.spared(key);
+        let left = self.left_to_others(key);
         let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &mut self.torrent) else {
             return;
         };
@@ -55,8 +56,7 @@ impl Swarm {
         };
         while peer.pipeline.room() > 0 && peer.pipeline.outstanding() < most {
             let may = |piece: u32| {
-                (is_fit || self.crowded || !is_urgent(torrent, piece))
-                    && may_ask_of(torrent, peer, piece, spare(torrent, piece))
+                !left.contains(&piece) && may_ask_of(torrent, peer, piece, spare(torrent, piece))
             };
             let urgent = torrent.window.urgent().filter(|_| is_fit);
             let piece = match torrent.picker.next(urgent, may) {
@@ -96,6 +96,40 @@ impl Swarm {
             }
         }
         self.retract(&evicted);
+    }
+
+    /// The pieces near a reader that a slow peer is not asked for, for faster ones have them, too:
+    /// those that will have been read before it brings them.
+    fn left_to_others(&self, key: PeerKey) -> Set<u32> {
+        let now = self.now;
+        let (Some(peer), Some(torrent)) = (self.peers.get(&key), &self.torrent) else {
+            return Set::new();
+        };
+        let best = self.best_expected().filter(|_| !self.crowded);
+        let is_fit =
+            |peer: &Peer, best| selector::may_take_urgent(peer.pipeline.expected(now), best);
+        let Some(best) = best.filter(|best| !is_fit(peer, *best)) else {
+            return Set::new();
+        };
+        let gives = |other: &&Peer| other.key != key && other.answers_us() && is_fit(other, best);
+        let others: Vec<&Peer> = self.peers.values().filter(gives).collect();
+        let rate: u64 = others.iter().map(|other| other.pipeline.rate(now)).sum();
+        // Who owes us something is tried again with what is not urgent.
+        let tried = peer.pipeline.is_doubted();
+        let needs = if tried {
+            Duration::ZERO
+        } else {
+            peer.pipeline.expected(now)
+        };
+        let meanwhile = rate * needs.as_micros() / 1_000_000;
+        let pieces = torrent.window.ranges().iter().flat_map(Clone::clone);
+        let near = pieces.filter(|piece| torrent.window.is_near(*piece, meanwhile));
+        let is_theirs = |piece: &u32| {
+            let partial = torrent.assembler.piece(*piece);
+            partial.is_none_or(|partial| partial.only != Some(key))
+                && others.iter().any(|other| other.has_any(*piece))
+        };
+        near.filter(is_theirs).collect()
     }
 
     /// The blocks of the window that a peer is not asked for while they are not urgent: in a crowd a
