@@ -17,11 +17,14 @@ const CROWD: usize = 4;
 /// 3 s it would be 0.77 with 1.4. Where viewers only keep up with a film, the seed's share doubles
 /// when it is 1 s.
 const HOLD: Duration = Duration::from_millis(1500);
+/// The same for a piece that can only be passed on whole (v1).
+const HOLD_WHOLE: Duration = Duration::from_secs(3);
 /// Entries below which nobody looks for those that are over.
 const FEW: usize = 1024;
 
-/// A block: its piece, and its number in it.
+/// A block, by its piece and its number in it; or, with [`WHOLE`] for a number, the piece.
 type Place = (u32, u32);
+const WHOLE: u32 = u32::MAX;
 
 /// To whom each block goes.
 #[derive(Debug)]
@@ -41,12 +44,13 @@ impl Default for Grid {
 }
 
 impl Grid {
-    /// Whether block `block` of `piece` may be sent to a peer now, `peers` of which want something;
-    /// if so, it is the one that it goes to.
+    /// Whether block `block` of `piece`, or with none any of it, may be sent to a peer now, `peers` of
+    /// which want something; if so, it is the one that it goes to.
     pub fn admit(
         &mut self,
         now: Instant,
-        (piece, block): (PieceIndex, u32),
+        piece: PieceIndex,
+        block: Option<u32>,
         peer: PeerKey,
         peers: usize,
     ) -> bool {
@@ -54,8 +58,10 @@ impl Grid {
             return true;
         }
         self.clean(now);
-        let entry = self.sent.entry((piece.get(), block)).or_insert((peer, now));
-        let is_free = entry.0 == peer || now.since(entry.1) > HOLD;
+        let place = (piece.get(), block.unwrap_or(WHOLE));
+        let entry = self.sent.entry(place).or_insert((peer, now));
+        let hold = if block.is_some() { HOLD } else { HOLD_WHOLE };
+        let is_free = entry.0 == peer || now.since(entry.1) > hold;
         if is_free && entry.0 != peer {
             *entry = (peer, now);
         }
@@ -65,7 +71,7 @@ impl Grid {
     /// Throws out what is over, whenever it has become twice as much.
     fn clean(&mut self, now: Instant) {
         if self.sent.len() >= self.full {
-            self.sent.retain(|_, (_, at)| now.since(*at) <= HOLD);
+            self.sent.retain(|_, (_, at)| now.since(*at) <= HOLD_WHOLE);
             self.full = FEW.max(self.sent.len() * 2);
         }
     }
@@ -112,31 +118,40 @@ mod tests {
     fn in_a_crowd_a_block_goes_to_one_at_a_time() {
         let mut grid = Grid::default();
         let (first, second) = (PeerKey(1), PeerKey(2));
-        let (this, that) = ((piece(7), 3), (piece(7), 4));
-        assert!(grid.admit(at(0), this, first, 9));
-        assert!(!grid.admit(at(10), this, second, 9));
-        assert!(grid.admit(at(20), this, first, 9));
-        assert!(grid.admit(at(30), that, second, 9));
-        assert!(grid.admit(at(1600), this, second, 9));
-        assert!(!grid.admit(at(1700), this, first, 9));
+        let (piece, this, that) = (piece(7), Some(3), Some(4));
+        assert!(grid.admit(at(0), piece, this, first, 9));
+        assert!(!grid.admit(at(10), piece, this, second, 9));
+        assert!(grid.admit(at(20), piece, this, first, 9));
+        assert!(grid.admit(at(30), piece, that, second, 9));
+        assert!(grid.admit(at(1600), piece, this, second, 9));
+        assert!(!grid.admit(at(1700), piece, this, first, 9));
         grid.forget(second);
-        assert!(grid.admit(at(1800), this, first, 9));
-        assert!(!grid.admit(at(1900), this, second, 9));
+        assert!(grid.admit(at(1800), piece, this, first, 9));
+        assert!(!grid.admit(at(1900), piece, this, second, 9));
         grid.let_go(first, 7);
-        assert!(grid.admit(at(1900), this, second, 9));
+        assert!(grid.admit(at(1900), piece, this, second, 9));
+    }
+
+    #[test]
+    fn what_is_passed_on_whole_is_dealt_whole() {
+        let mut grid = Grid::default();
+        assert!(grid.admit(at(0), piece(7), None, PeerKey(1), 9));
+        assert!(!grid.admit(at(2000), piece(7), None, PeerKey(2), 9));
+        assert!(grid.admit(at(2000), piece(8), None, PeerKey(2), 9));
+        assert!(grid.admit(at(3001), piece(7), None, PeerKey(2), 9));
     }
 
     #[test]
     fn a_few_get_what_they_ask_for() {
         let mut grid = Grid::default();
-        assert!((0..3).all(|peer| grid.admit(Instant::START, (piece(7), 0), PeerKey(peer), 3)));
+        assert!((0..3).all(|peer| grid.admit(Instant::START, piece(7), Some(0), PeerKey(peer), 3)));
     }
 
     #[test]
     fn what_is_over_is_forgotten() {
         let mut grid = Grid::default();
         for round in 0..4000u64 {
-            grid.admit(at(round * 10), (piece(round as u32), 0), PeerKey(1), 9);
+            grid.admit(at(round * 10), piece(round as u32), Some(0), PeerKey(1), 9);
         }
         assert!(grid.sent.len() <= FEW, "{}", grid.sent.len());
     }

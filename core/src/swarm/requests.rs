@@ -71,7 +71,7 @@ impl Swarm {
                     piece
                 }
             };
-            let start = if self.crowded {
+            let start = if self.crowded && peer.v2 {
                 first_block(self.config.peer_id, piece)
             } else {
                 0

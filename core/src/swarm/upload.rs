@@ -47,11 +47,10 @@ impl Swarm {
             return Err(Fault::BadMessage);
         }
         let understands = peer.extensions.id_of(HW_LATER).is_some();
-        let later = deals
-            && understands
-            && !self
-                .grid
-                .admit(self.now, (block.piece, begin / BLOCK_LENGTH), key, crowd);
+        // Without its leaf a block proves nothing before its piece is whole, so pieces are dealt.
+        let share = peer.v2.then_some(begin / BLOCK_LENGTH);
+        let later =
+            deals && understands && !self.grid.admit(self.now, block.piece, share, key, crowd);
         let refused = if later || peer.unchoked.is_none() || !torrent.gives(&block) {
             true
         } else {

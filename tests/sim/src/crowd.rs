@@ -41,20 +41,26 @@ pub struct Crowd {
     pub window: u64,
     /// In which order they fetch.
     pub order: Order,
+    /// What kind of torrent it is.
+    pub version: Version,
 }
 
 /// A film of so many pieces, made once.
 pub fn film_of(pieces: u64, piece: u32) -> &'static Film {
-    type Films = Vec<((u64, u32), &'static Film)>;
+    film_as(Version::V2, pieces, piece)
+}
+
+fn film_as(version: Version, pieces: u64, piece: u32) -> &'static Film {
+    type Films = Vec<((Version, u64, u32), &'static Film)>;
     static FILMS: OnceLock<Mutex<Films>> = OnceLock::new();
     let films = FILMS.get_or_init(Mutex::default);
     let mut films = films.lock().expect("no thread died");
-    if let Some((_, film)) = films.iter().find(|(of, _)| *of == (pieces, piece)) {
+    if let Some((_, film)) = films.iter().find(|(of, _)| *of == (version, pieces, piece)) {
         return film;
     }
     let length = (pieces * u64::from(piece)) as usize;
-    let film: &'static Film = Box::leak(Box::new(Film::single(Version::V2, piece, length)));
-    films.push(((pieces, piece), film));
+    let film: &'static Film = Box::leak(Box::new(Film::single(version, piece, length)));
+    films.push(((version, pieces, piece), film));
     film
 }
 
@@ -66,7 +72,7 @@ impl Crowd {
 
     /// Lets it happen: what it did.
     pub fn run(&self, seed: u64) -> Report {
-        let film = film_of(self.pieces, self.piece);
+        let film = film_as(self.version, self.pieces, self.piece);
         let mut luck = Rng::seeded(seed ^ 0xc0de);
         let mut sim = Sim::seeded(seed).forgetful();
         // A film that needs four fifths of an uplink: what a crowd can just carry.

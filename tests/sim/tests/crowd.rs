@@ -1,5 +1,6 @@
 //! Crowds, in ranges over seeds: what `cargo xtask bench swarm` measures at length.
 
+use headwater_core::metainfo::create::Version;
 use headwater_core::swarm::Order;
 use headwater_core::time::Duration;
 use headwater_sim::{
@@ -12,6 +13,7 @@ const CROWD: Crowd = Crowd {
     piece: 128 * 1024,
     window: 16,
     order: Order::Rarest,
+    version: Version::V2,
 };
 
 fn median_of(reports: &[Report], of: fn(&Report) -> f64) -> f64 {
@@ -32,6 +34,21 @@ fn a_flash_crowd_carries_the_film_through_a_window_of_sixteen_pieces() {
     assert!(efficiency >= 0.50, "efficiency {efficiency}");
     let offload = median_of(&reports, |report| report.offload);
     assert!(offload >= 0.85, "offload {offload}");
+}
+
+#[test]
+fn where_only_whole_pieces_are_passed_on_the_seed_deals_whole_pieces() {
+    let crowd = Crowd {
+        version: Version::V1,
+        ..CROWD
+    };
+    let reports: Vec<Report> = (0..4).map(|seed| crowd.run(seed)).collect();
+    for report in &reports {
+        assert_eq!(report.unfinished, 0);
+        assert!(report.seed_copies <= 3.5, "{report:?}");
+    }
+    let efficiency = median_of(&reports, |report| report.efficiency);
+    assert!(efficiency >= 0.35, "efficiency {efficiency}");
 }
 
 #[test]

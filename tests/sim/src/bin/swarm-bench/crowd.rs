@@ -1,5 +1,6 @@
 //! The flash crowd by window, with orders to compare with.
 
+use headwater_core::metainfo::create::Version;
 use headwater_core::swarm::Order;
 use headwater_sim::{Crowd, Film, UP, film_of};
 
@@ -20,6 +21,7 @@ pub(crate) fn cases() -> Vec<Case> {
         piece: PIECE,
         window: 16,
         order: Order::Rarest,
+        version: Version::V2,
     };
     let light = Case::new(
         "thousand-10",
@@ -46,6 +48,17 @@ pub(crate) fn cases() -> Vec<Case> {
         },
     );
     vec![
+        Case::new(
+            "crowd-v1-16",
+            "1 seed + 40 viewers, 160 pieces, window of 16, v1: pieces are passed on whole",
+            |seed| {
+                let crowd = Crowd {
+                    version: Version::V1,
+                    ..DEFAULT
+                };
+                figures(&crowd, seed, ">= 0.80")
+            },
+        ),
         Case::new(
             "crowd-16",
             "1 seed + 40 viewers, 160 pieces, window of 16",
