@@ -9,6 +9,9 @@ const MAX_OFFERED: usize = 128;
 /// A peer that refused so many blocks of a piece is not asked for the others either, for a moment.
 const ENOUGH: usize = 4;
 
+/// The number under which a piece was refused as a whole.
+const WHOLE: u32 = u32::MAX;
+
 /// What one peer said of single blocks.
 #[derive(Debug, Default)]
 pub struct Parts {
@@ -48,6 +51,11 @@ impl Parts {
         self.refused.insert((piece, block), until);
     }
 
+    /// It refused a block of a piece that it deals whole: it is asked for none of it before `until`.
+    pub fn refuse_piece(&mut self, piece: u32, until: Instant) {
+        self.refused.insert((piece, WHOLE), until);
+    }
+
     /// What it refused long enough ago it may be asked for again.
     pub fn forgive(&mut self, now: Instant) {
         self.refused.retain(|_, until| *until > now);
@@ -63,7 +71,7 @@ impl Parts {
         let offered = self
             .of(piece)
             .map_or(usize::MAX, |blocks| blocks.count() as usize);
-        self.refused_of(piece).count() < offered.min(ENOUGH)
+        self.is_patient(piece, offered.min(ENOUGH))
     }
 
     /// A block of `piece` to ask it for: free, not refused, and offered, if it has not the whole
@@ -73,12 +81,19 @@ impl Parts {
         if self.refused_of(piece).next().is_none() {
             return free.first_from(start, offered);
         }
+        if !self.is_patient(piece, ENOUGH) {
+            return None;
+        }
         let mut free = free.clone();
         self.refused_of(piece).for_each(|block| {
             free.clear(block);
         });
-        let is_patient = self.refused_of(piece).count() < ENOUGH;
-        (is_patient.then(|| free.first_from(start, offered))).flatten()
+        free.first_from(start, offered)
+    }
+
+    /// Whether it has not refused the piece, nor so many blocks of it.
+    fn is_patient(&self, piece: u32, enough: usize) -> bool {
+        !self.refused.contains_key(&(piece, WHOLE)) && self.refused_of(piece).count() < enough
     }
 
     fn refused_of(&self, piece: u32) -> impl Iterator<Item = u32> + '_ {

@@ -360,7 +360,11 @@ impl Swarm {
                 // on for ever.
                 if !chokes && let Some(peer) = self.peers.get_mut(&key) {
                     let until = self.now + ASK_AGAIN;
-                    peer.parts.refuse(piece, begin / BLOCK_LENGTH, until);
+                    if peer.v2 {
+                        peer.parts.refuse(piece, begin / BLOCK_LENGTH, until);
+                    } else {
+                        peer.parts.refuse_piece(piece, until);
+                    }
                 }
             }
             None => peer.excused = peer.excused.saturating_sub(1),
