@@ -127,16 +127,20 @@ impl Bitfield {
 
     /// Sets all that are set in `other`, which is as long.
     pub fn add(&mut self, other: &Self) {
-        for index in other.iter() {
-            self.set(index);
-        }
+        self.combine(other, |mine, theirs| mine | theirs);
     }
 
     /// Clears all that are set in `other`, which is as long.
     pub fn remove(&mut self, other: &Self) {
-        for index in other.iter() {
-            self.clear(index);
+        self.combine(other, |mine, theirs| mine & !theirs);
+    }
+
+    fn combine(&mut self, other: &Self, by: fn(u8, u8) -> u8) {
+        debug_assert_eq!(self.len, other.len, "they speak of the same pieces");
+        for (mine, theirs) in self.bytes.iter_mut().zip(&other.bytes) {
+            *mine = by(*mine, *theirs);
         }
+        self.ones = self.bytes.iter().map(|byte| byte.count_ones()).sum();
     }
 
     /// The body of a `bitfield` message.

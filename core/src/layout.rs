@@ -290,6 +290,12 @@ impl Layout {
         end.saturating_sub(start).min(self.piece_length.into()) as u32
     }
 
+    /// Bytes of this piece that are worth moving: padding is known to be zero.
+    pub fn real_length(&self, piece: PieceIndex) -> u32 {
+        let part = self.file_piece(piece);
+        part.map_or_else(|| self.piece_length(piece), |part| part.length)
+    }
+
     /// The piece over this byte of the byte space, and where in it the byte lies.
     ///
     /// `None` past the end and in a v2 gap.

@@ -65,6 +65,11 @@ impl Window {
         &self.ranges
     }
 
+    /// The same, one by one.
+    pub fn pieces(&self) -> impl Iterator<Item = u32> + '_ {
+        self.ranges.iter().flat_map(Clone::clone)
+    }
+
     /// Whether a piece may be fetched.
     pub fn contains(&self, piece: u32) -> bool {
         let at = self.ranges.partition_point(|range| range.end <= piece);

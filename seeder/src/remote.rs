@@ -9,6 +9,7 @@ mod store;
 
 use std::collections::VecDeque;
 use std::fmt::Debug;
+use std::future::Future;
 use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -76,6 +77,12 @@ pub struct Version {
 }
 
 impl Version {
+    /// Whether the file still is of this version, as far as both say.
+    pub(crate) fn expect(&self, now: &Self) -> Result<(), Trouble> {
+        self.difference(now)
+            .map_or(Ok(()), |difference| Err(Trouble::Changed(difference)))
+    }
+
     /// How `now` is another version; `None` if it is the same, as far as both say.
     pub fn difference(&self, now: &Self) -> Option<String> {
         let pairs = [
@@ -297,9 +304,15 @@ fn passing(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::WouldBlock, why.to_owned())
 }
 
+/// Waits for what a server is asked.
+pub(crate) fn wait<T>(asked: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+    let runtime = runtime().map_err(|e| Trouble::Failed(e.to_string()))?;
+    runtime.block_on(asked)
+}
+
 /// Where servers are talked to: apart from swarms and pages, which must not wait for them, and for
 /// as long as the process lives.
-pub(crate) fn runtime() -> Result<&'static Runtime> {
+fn runtime() -> Result<&'static Runtime> {
     static RUNTIME: OnceLock<io::Result<Runtime>> = OnceLock::new();
     let begun = RUNTIME.get_or_init(|| {
         let mut builder = Builder::new_multi_thread();

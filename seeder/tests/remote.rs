@@ -24,22 +24,8 @@ fn seed(folder: &Folder, origin: &Origin, flags: &[&str]) -> Seeder {
     )
 }
 
-/// The flags of a `headwater get` from this seeder, of what peers bring alone.
-fn from(seeder: &Seeder) -> [&str; 7] {
-    let (magnet, tcp) = (seeder.says("magnet"), seeder.says("tcp"));
-    [
-        "-o",
-        "-",
-        "--quiet",
-        "--no-web-seeds",
-        magnet,
-        "--peer",
-        tcp,
-    ]
-}
-
 fn get(folder: &Folder, seeder: &Seeder, flags: &[&str]) -> std::process::Output {
-    headwater(folder, &[&["get"][..], &from(seeder), flags].concat())
+    headwater(folder, &[&["get"][..], &seeder.to_peers(), flags].concat())
 }
 
 #[test]
@@ -110,7 +96,7 @@ fn a_server_that_is_unwell_is_asked_again_when_it_is_better() {
     let seeder = seed(&folder, &origin, &[]);
     origin.set_mood(Mood::EndsEarly);
     let patience = ["--timeout", "20"];
-    let getter = Getter::start(&folder, &[&from(&seeder)[..], &patience].concat());
+    let getter = Getter::start(&folder, &[&seeder.to_peers()[..], &patience].concat());
     seeder.complains("film.mp4 cannot be fetched for now");
     origin.set_mood(Mood::Honest);
     let came = getter.everything();

@@ -31,18 +31,7 @@ fn a_film_in_a_bucket_is_read_once_and_fetched_again_for_who_asks() {
     let store = Origin::start(bytes(LENGTH), Mood::Honest);
     let seeder = Seeder::of(seed(&folder, &store));
     assert_eq!(store.sent(), LENGTH as u64 + 1);
-    let (magnet, tcp) = (seeder.says("magnet"), seeder.says("tcp"));
-    let flags = [
-        "get",
-        "-o",
-        "-",
-        "--quiet",
-        "--no-web-seeds",
-        magnet,
-        "--peer",
-        tcp,
-    ];
-    let output = headwater(&folder, &flags);
+    let output = headwater(&folder, &[&["get"][..], &seeder.to_peers()].concat());
     assert!(output.stdout == bytes(LENGTH), "{}", stderr(&output));
     assert_eq!(store.sent(), 2 * LENGTH as u64 + 1);
     let asked = store.asked();
@@ -64,18 +53,8 @@ fn an_object_that_is_replaced_is_withdrawn_and_one_that_is_not_there_is_refused(
     let store = Origin::start(bytes(LENGTH), Mood::Honest);
     let seeder = Seeder::of(seed(&folder, &store));
     store.replace(bytes(LENGTH), "another");
-    let (magnet, tcp) = (seeder.says("magnet"), seeder.says("tcp"));
-    let flags = [
-        "get",
-        "-o",
-        "-",
-        "--quiet",
-        "--no-web-seeds",
-        "--timeout",
-        "1",
-        magnet,
-    ];
-    let output = headwater(&folder, &[&flags[..], &["--peer", tcp]].concat());
+    let patience = ["get", "--timeout", "1"];
+    let output = headwater(&folder, &[&patience[..], &seeder.to_peers()].concat());
     assert_eq!((output.status.code(), output.stdout.len()), (Some(3), 0));
     seeder.complains("its ETag was \"first\" and is \"another\"");
     store.set_mood(Mood::NotFound);

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use headwater_core::bitfield::Bitfield;
 use headwater_core::hash::Sha256Digest;
-use headwater_core::layout::{Block, Layout, PieceIndex};
+use headwater_core::layout::{Block, PieceIndex};
 use headwater_core::metainfo::{Limits, Metainfo};
 use headwater_core::swarm::Swarm;
 use js_sys::{Function, Promise, Uint8Array};
@@ -157,7 +157,7 @@ impl Keep {
 impl Kept {
     /// A block; `None` if it is not there, or not right.
     pub(crate) fn block(&mut self, swarm: &Swarm, block: Block) -> Option<Bytes> {
-        let length = real_length(swarm.metainfo()?.layout(), block.piece);
+        let length = swarm.metainfo()?.layout().real_length(block.piece);
         let wanted = block.length as usize;
         let mut bytes = vec![0; wanted];
         // A v2 piece ends with its file; on the wire zeros follow.
@@ -214,7 +214,7 @@ impl Kept {
         if let Some((_, bytes)) = self.last.as_ref().filter(|(last, _)| *last == piece) {
             return Some(bytes.clone());
         }
-        let length = real_length(swarm.metainfo()?.layout(), piece);
+        let length = swarm.metainfo()?.layout().real_length(piece);
         let mut bytes = vec![0; length as usize];
         let is_right = self.shelf.read(piece.get(), 0, &mut bytes)
             && (self.checked.has(piece.get()) || swarm.leaves_if_right(piece, &bytes).is_some());
@@ -228,11 +228,4 @@ impl Kept {
         self.last = Some((piece, bytes.clone()));
         Some(bytes)
     }
-}
-
-/// Bytes of a piece without its padding.
-fn real_length(layout: &Layout, piece: PieceIndex) -> u32 {
-    layout
-        .file_piece(piece)
-        .map_or_else(|| layout.piece_length(piece), |part| part.length)
 }

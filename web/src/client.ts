@@ -216,7 +216,6 @@ export class Headwater extends Emitter<HeadwaterEvents> {
       isServiceWorkerReady: () => link.isReady,
       streamUrl: (path) => link.streamUrl(path),
       openRead: (torrent, file, range) => new Read(this.#reads, { torrent, file, ...range }),
-      select: (torrent, file, selected) => this.#engine.post({ kind: "select", torrent, file, selected }),
       post: (message) => this.#engine.post(message),
       setLimits: (torrent, given) => this.#engine.post({ kind: "limits", torrent, limits: limits(given) }),
       path: (peer) => this.#connections.path(peer),

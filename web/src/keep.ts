@@ -4,6 +4,7 @@
  * It has slots and no hashes: the engine looks at all that it gives back before anybody sees it. One tab
  * at a time has the place; the others wait in line, and go on without.
  */
+import { FOLDER, LOCK, patiently, sleep } from "./place.js";
 import type { KeepOptions } from "./protocol.js";
 import type { StorageStats } from "./stats.js";
 
@@ -354,14 +355,7 @@ async function idle(name: string, folder: FileSystemDirectoryHandle): Promise<Id
 /** A file for ourselves; of a page that was just left, the browser may not have closed it yet. */
 async function handleOf(folder: FileSystemDirectoryHandle, name: string): Promise<FileSystemSyncAccessHandle> {
   const file = await folder.getFileHandle(name, { create: true });
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await file.createSyncAccessHandle();
-    } catch (error) {
-      if (attempt === ATTEMPTS || (error as Error).name !== "NoModificationAllowedError") throw error;
-      await sleep(ATTEMPT_MS);
-    }
-  }
+  return patiently(() => file.createSyncAccessHandle(), ({ name }) => name === "NoModificationAllowedError");
 }
 
 function contents(file: FileSystemSyncAccessHandle): Uint8Array<ArrayBuffer> {
@@ -369,17 +363,7 @@ function contents(file: FileSystemSyncAccessHandle): Uint8Array<ArrayBuffer> {
   return bytes.subarray(0, file.read(bytes, { at: 0 }));
 }
 
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
 const NOTHING: StorageStats = { state: "off", reason: null, message: "", kept: 0, used: 0, limit: 0, quota: 0, evicted: 0, refused: 0 };
-
-/** As in `storage.ts`. */
-const LOCK = "headwater-keep";
-
-/** As in `storage.ts`. */
-const FOLDER = "headwater";
 
 const FILES = ["torrent", "index", "pieces"] as const;
 
@@ -391,10 +375,6 @@ const RESERVE_BYTES = 8 * 1024 * 1024;
 
 /** How long reading waits for another tab: a page that was reloaded has its own place again sooner. */
 const PATIENCE_MS = 300;
-
-const ATTEMPTS = 40;
-
-const ATTEMPT_MS = 50;
 
 /** Pieces written between two looks at the quota. */
 const MEASURE_EVERY = 64;

@@ -52,7 +52,6 @@ export interface TorrentHost extends Omit<FileHost, "openRead" | "select"> {
   openRead(torrent: TorrentKey, file: number, range: Partial<ByteRange>): Read;
   path(peer: PeerKey): PathKind | undefined;
   record(kind: string, details: Record<string, unknown>): void;
-  select(torrent: TorrentKey, file: number, selected: boolean): void;
   /** Tells the engine. */
   post(message: ToWorker): void;
   setLimits(torrent: TorrentKey, limits: UploadLimits): void;
@@ -327,7 +326,7 @@ export class Torrent extends Emitter<TorrentEvents> {
       isServiceWorkerReady: () => this.#host.isServiceWorkerReady(),
       streamUrl: (path) => this.#host.streamUrl(path),
       openRead: (file, range) => this.#openRead(file, range),
-      select: (file, selected) => this.#host.select(this.#key, file, selected),
+      select: (file, selected) => this.#host.post({ kind: "select", torrent: this.#key, file, selected }),
     };
     this.#files = message.files.map((entry) => {
       const source = this.#hashed?.sources[entry.index] ?? null;

@@ -79,7 +79,7 @@ impl Trial {
             self.worth = Outcome::default();
         }
         match self.state {
-            State::Never => return 0,
+            State::Never => {}
             State::Idle => self.state = State::Waiting(now + self.pause),
             State::Waiting(due) => {
                 if now >= due && limit <= self.worth.limit.max(STUCK) {
@@ -126,6 +126,7 @@ impl Trial {
 
     /// There is nothing to find out.
     pub(super) fn give_up(&mut self) {
+        self.worth = Outcome::default();
         self.state = State::Never;
     }
 

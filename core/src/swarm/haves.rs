@@ -122,7 +122,7 @@ impl Swarm {
         if peer.id.is_none() {
             return;
         }
-        let mut pieces = torrent.window.ranges().iter().flat_map(Clone::clone);
+        let mut pieces = torrent.window.pieces();
         let wanted = !torrent.broken
             && match &torrent.keeping {
                 Some(keeping) => keeping.wants_of(peer, &torrent.have),

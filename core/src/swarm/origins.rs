@@ -523,9 +523,8 @@ impl Swarm {
             let fetch = &mut self.origins.fetches[at];
             let key = key_of(fetch.origin);
             let next = fetch.blocks.last().map(|block| block.piece);
-            let (kept, freed) = (fetch.blocks.iter()).partition(|block| Some(block.piece) == next);
-            fetch.blocks = kept;
-            let freed: Vec<Block> = freed;
+            let others = |block: &mut Block| Some(block.piece) != next;
+            let freed: Vec<Block> = fetch.blocks.extract_if(.., others).collect();
             for block in freed {
                 self.free_block(key, block);
             }

@@ -9,7 +9,6 @@ use alloc::vec::Vec;
 use super::Swarm;
 use crate::bitfield::Bitfield;
 use crate::ids::PeerKey;
-use crate::layout::BLOCK_LENGTH;
 use crate::peer::{Fault, Peer};
 use crate::wire::Message;
 use crate::wire::extended::Blocks;
@@ -24,7 +23,7 @@ impl Swarm {
             .layout()
             .piece(said.piece)
             .ok_or(Fault::BadMessage)?;
-        let count = torrent.real_length(index).div_ceil(BLOCK_LENGTH);
+        let count = torrent.real_blocks(index);
         if said.bits.is_empty() {
             peer.parts.withdraw(said.piece);
             return Ok(());

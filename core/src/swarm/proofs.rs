@@ -7,7 +7,7 @@ use super::Swarm;
 use super::hashes::{MAX_DEBTS, Purpose, Reply, Wanted, reply, span_of};
 use crate::hash::Sha256Digest;
 use crate::ids::PeerKey;
-use crate::layout::{BLOCK_LENGTH, FileIndex, PieceIndex};
+use crate::layout::{FileIndex, PieceIndex};
 use crate::ordered::Map;
 use crate::peer::{Fault, Peer};
 use crate::wire::{HashSpan, Message};
@@ -90,7 +90,7 @@ impl Swarm {
         let Some(torrent) = &mut self.torrent else {
             return;
         };
-        leaves.truncate(torrent.real_length(piece).div_ceil(BLOCK_LENGTH) as usize);
+        leaves.truncate(torrent.real_blocks(piece) as usize);
         let Some(partial) = torrent.assembler.piece_mut(piece.get()) else {
             return;
         };

@@ -51,8 +51,7 @@ impl Swarm {
 
     /// Whoever watches need not be in a hurry as long as they have more than this.
     pub(super) fn has_ahead(&mut self, ahead: Duration) {
-        let calm = ahead.max(ENOUGH) - ENOUGH;
-        self.calm_until = Some(self.now + calm);
+        self.calm_until = Some(self.now + (ahead - ENOUGH));
     }
 
     pub(super) fn reader_closed(&mut self, reader: ReaderId) {

@@ -8,7 +8,7 @@ use super::{Swarm, hashes, proofs};
 use crate::assembler::Partial;
 use crate::bitfield::Bitfield;
 use crate::ids::{PeerId, PeerKey};
-use crate::layout::{BLOCK_LENGTH, Block};
+use crate::layout::Block;
 use crate::ordered::{Map, Set};
 use crate::peer::Peer;
 use crate::picker::Pick;
@@ -32,7 +32,7 @@ impl Swarm {
         }
         let best = self.best_expected();
         let spared = self.spared(key);
-        let left = self.left_to_others(key);
+        let left = self.left_to_others(key, best);
         let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &mut self.torrent) else {
             return;
         };
@@ -100,17 +100,17 @@ impl Swarm {
 
     /// The pieces near a reader that a slow peer is not asked for, for faster ones have them, too:
     /// those that will have been read before it brings them.
-    fn left_to_others(&self, key: PeerKey) -> Set<u32> {
+    fn left_to_others(&self, key: PeerKey, best: Option<Duration>) -> Set<u32> {
         let now = self.now;
-        let (Some(peer), Some(torrent)) = (self.peers.get(&key), &self.torrent) else {
-            return Set::new();
-        };
-        let best = self.best_expected().filter(|_| !self.crowded);
         let is_fit =
             |peer: &Peer, best| selector::may_take_urgent(peer.pipeline.expected(now), best);
-        let Some(best) = best.filter(|best| !is_fit(peer, *best)) else {
+        let (Some(peer), Some(torrent), Some(best)) = (self.peers.get(&key), &self.torrent, best)
+        else {
             return Set::new();
         };
+        if self.crowded || is_fit(peer, best) {
+            return Set::new();
+        }
         let gives = |other: &&Peer| other.key != key && other.answers_us() && is_fit(other, best);
         let others: Vec<&Peer> = self.peers.values().filter(gives).collect();
         let rate: u64 = others.iter().map(|other| other.pipeline.rate(now)).sum();
@@ -122,8 +122,10 @@ impl Swarm {
             peer.pipeline.expected(now)
         };
         let meanwhile = rate * needs.as_micros() / 1_000_000;
-        let pieces = torrent.window.ranges().iter().flat_map(Clone::clone);
-        let near = pieces.filter(|piece| torrent.window.is_near(*piece, meanwhile));
+        let near = torrent
+            .window
+            .pieces()
+            .filter(|piece| torrent.window.is_near(*piece, meanwhile));
         let is_theirs = |piece: &u32| {
             let partial = torrent.assembler.piece(*piece);
             partial.is_none_or(|partial| partial.only != Some(key))
@@ -146,14 +148,12 @@ impl Swarm {
         let gives =
             |peer: &&Peer| !peer.is_seed() && peer.answers_us() && peer.pipeline.delivered() > 0;
         let givers: Vec<&Peer> = self.peers.values().filter(gives).collect();
-        let pieces = torrent.window.ranges().iter().flat_map(Clone::clone);
-        let lacking =
-            pieces.filter(|piece| !torrent.cache.has(*piece) && !torrent.have.has(*piece));
+        let has = |piece: u32| torrent.cache.has(piece) || torrent.have.has(piece);
+        let lacking = torrent.window.pieces().filter(|piece| !has(*piece));
         let given = |piece: u32| {
             let index = torrent.layout().piece(piece)?;
-            let count = torrent.real_length(index).div_ceil(BLOCK_LENGTH);
             if givers.iter().any(|peer| peer.has(piece)) {
-                return Some((piece, Bitfield::all(count)));
+                return Some((piece, Bitfield::all(torrent.real_blocks(index))));
             }
             let mut parts = givers.iter().filter_map(|peer| peer.parts.of(piece));
             let mut given = parts.next()?.clone();

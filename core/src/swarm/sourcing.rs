@@ -407,7 +407,7 @@ impl Swarm {
             None => 0,
         };
         let all = (from..pieces).chain(0..from).take(SAMPLE as usize);
-        let window = torrent.window.ranges().iter().flat_map(Clone::clone);
+        let window = torrent.window.pieces();
         let (all, window) = match torrent.keeping {
             Some(_) => (Some(all), None),
             None => (None, Some(window)),

@@ -134,10 +134,12 @@ impl Torrent {
 
     /// Bytes of a piece that are worth moving: padding is known to be zero.
     pub fn real_length(&self, piece: PieceIndex) -> u32 {
-        let layout = self.layout();
-        layout
-            .file_piece(piece)
-            .map_or_else(|| layout.piece_length(piece), |part| part.length)
+        self.layout().real_length(piece)
+    }
+
+    /// Blocks of a piece that are worth moving.
+    pub fn real_blocks(&self, piece: PieceIndex) -> u32 {
+        self.real_length(piece).div_ceil(BLOCK_LENGTH)
     }
 
     /// A block of a piece as it is asked for.

@@ -11,8 +11,8 @@ use hyper::{HeaderMap, Response, StatusCode, header};
 use super::answer::{skipped, word};
 use super::lines::Lines;
 use super::{Trust, Wanted, request};
-use crate::error::{Error, Result};
-use crate::remote::{Server, Trouble, Version, runtime};
+use crate::error::Result;
+use crate::remote::{Server, Trouble, Version, wait};
 
 /// The file.
 #[derive(Debug)]
@@ -63,9 +63,8 @@ impl WebFile {
         if !response.status().is_success() {
             return Err(refusal(&response));
         }
-        let now = version_of(response.headers());
-        if let Some(difference) = now.and_then(|now| version.difference(&now)) {
-            return Err(Trouble::Changed(difference));
+        if let Some(now) = version_of(response.headers()) {
+            version.expect(&now)?;
         }
         let skip = skipped(&response, &wanted).map_err(Trouble::Failed)?;
         let take = RefCell::new(take);
@@ -93,7 +92,7 @@ impl Server for WebFile {
     }
 
     fn look(&self) -> Result<Version, Trouble> {
-        runtime().map_err(failed)?.block_on(self.look())
+        wait(self.look())
     }
 
     fn read(
@@ -102,14 +101,8 @@ impl Server for WebFile {
         range: Range<u64>,
         take: &mut dyn FnMut(&[u8]),
     ) -> Result<(), Trouble> {
-        runtime()
-            .map_err(failed)?
-            .block_on(self.read(version, range, take))
+        wait(self.read(version, range, take))
     }
-}
-
-fn failed(error: Error) -> Trouble {
-    Trouble::Failed(error.to_string())
 }
 
 /// A file that is not there any more is another thing than a server that is unwell.

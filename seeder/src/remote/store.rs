@@ -21,7 +21,7 @@ use object_store::path::Path;
 use object_store::{ClientOptions, GetOptions, GetResult, ObjectMeta, ObjectStore, RetryConfig};
 use tokio::time::timeout;
 
-use super::{Server, Trouble, Version, runtime};
+use super::{Server, Trouble, Version, wait};
 use crate::error::{Error, Result};
 use crate::http::fetch;
 
@@ -78,9 +78,7 @@ impl StoredFile {
         take: &mut dyn FnMut(&[u8]),
     ) -> Result<(), Trouble> {
         let answer = self.get(range.clone(), version.tag.clone()).await?;
-        if let Some(difference) = version.difference(&version_of(&answer.meta)) {
-            return Err(Trouble::Changed(difference));
-        }
+        version.expect(&version_of(&answer.meta))?;
         let mut left = range.end - range.start;
         let mut body = answer.into_stream();
         while left > 0 {
@@ -101,8 +99,7 @@ impl Server for StoredFile {
     }
 
     fn look(&self) -> Result<Version, Trouble> {
-        let runtime = runtime().map_err(|e| Trouble::Failed(e.to_string()))?;
-        let answer = runtime.block_on(self.get(0..1, None))?;
+        let answer = wait(self.get(0..1, None))?;
         Ok(version_of(&answer.meta))
     }
 
@@ -112,8 +109,7 @@ impl Server for StoredFile {
         range: Range<u64>,
         take: &mut dyn FnMut(&[u8]),
     ) -> Result<(), Trouble> {
-        let runtime = runtime().map_err(|e| Trouble::Failed(e.to_string()))?;
-        runtime.block_on(self.fetch(version, range, take))
+        wait(self.fetch(version, range, take))
     }
 }
 

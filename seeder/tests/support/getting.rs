@@ -63,6 +63,20 @@ impl Seeder {
         self.ready[key].as_str().expect("text")
     }
 
+    /// The flags of a `headwater get` from it, of what peers bring alone, to the output.
+    pub fn to_peers(&self) -> [&str; 7] {
+        let (magnet, tcp) = (self.says("magnet"), self.says("tcp"));
+        [
+            "-o",
+            "-",
+            "--quiet",
+            "--no-web-seeds",
+            magnet,
+            "--peer",
+            tcp,
+        ]
+    }
+
     /// The first line of figures of which `test` holds.
     pub fn figures(&self, test: impl Fn(&Value) -> bool) -> Value {
         let since = Instant::now();

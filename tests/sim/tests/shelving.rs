@@ -20,6 +20,13 @@ fn received(sim: &Sim, node: NodeId) -> u64 {
     sim.node(node).swarm.stats(sim.now()).received
 }
 
+/// Reads the film to its end.
+fn reads(sim: &mut Sim, node: NodeId, film: &Film) {
+    let reader = sim.watch_all(node);
+    sim.run_to_end(secs(60));
+    assert!(sim.node(node).read(reader) == film.files[0]);
+}
+
 #[test]
 fn what_was_read_is_read_again_and_given_when_its_seeder_is_gone() {
     for version in VERSIONS {
@@ -63,9 +70,7 @@ fn what_makes_room_is_far_from_the_playhead_and_is_not_fetched_again_before_it_i
     assert_eq!(sim.let_go(reader), Some(0));
     sim.run_to_end(secs(60));
     assert_eq!(received(&sim, reader), 8 * MIB as u64);
-    let again = sim.watch_all(reader);
-    sim.run_to_end(secs(60));
-    assert!(sim.node(reader).read(again) == film.files[0]);
+    reads(&mut sim, reader, &film);
     assert_eq!(received(&sim, reader), 8 * MIB as u64 + 64 * 1024);
 }
 
@@ -77,9 +82,7 @@ fn a_piece_that_storage_does_not_have_right_is_fetched_again() {
     sim.watch_all(reader);
     sim.run_to_end(secs(60));
     sim.lose(reader, 7);
-    let again = sim.watch_all(reader);
-    sim.run_to_end(secs(60));
-    assert!(sim.node(reader).read(again) == film.files[0]);
+    reads(&mut sim, reader, &film);
     assert_eq!(received(&sim, reader), 4 * MIB as u64 + 64 * 1024);
 }
 
