@@ -203,7 +203,7 @@ export class Headwater extends Emitter<HeadwaterEvents> {
     if (!this.#torrents.has(torrent.key)) return;
     const { windowBytes = DEFAULT_WINDOW_BYTES, maxPeers = DEFAULT_MAX_PEERS, trackers = [], keep, keepUrl = keepAsset() } = { ...this.#options, ...options };
     const transfer = source.kind === "metainfo" ? [source.bytes.buffer] : [];
-    const add = { torrent: torrent.key, source, trackers: [...trackers], windowBytes, maxPeers };
+    const add = { torrent: torrent.key, source, trackers: [...trackers], windowBytes: Math.floor(windowBytes), maxPeers };
     const { share } = torrent.sharing;
     this.#engine.post({ kind: "add", ...add, share, limits: limits({ ...options, ...torrent.limits }), deselected: [...(options.deselect ?? [])], keep: keep && source.kind !== "files" ? { url: resolved(keepUrl).href, ...(keep as KeepOptions) } : undefined }, transfer);
     torrent.isPosted = true;
