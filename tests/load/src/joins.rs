@@ -4,8 +4,8 @@
 use headwater_core::time::{Duration, Instant};
 use headwater_core::tracker::server::{ConnKey, Input, Output, ServerConfig, Tracker};
 
-use crate::crowd::SDP;
 use crate::process;
+use crate::words::SDP;
 
 const SIZES: [u64; 5] = [10, 100, 1000, 10_000, 100_000];
 const OFFERS: usize = 5;

@@ -1,4 +1,4 @@
-//! The trackers that are compared, each as a process on the first core.
+//! The trackers that are compared, each as a process on cores of its own.
 
 use std::env;
 use std::fs;
@@ -16,9 +16,18 @@ const STARTING: Duration = Duration::from_secs(20);
 const TICKS_PER_SECOND: f64 = 100.0;
 const PAGE: f64 = 4096.0;
 
+/// Where a process may run.
+#[derive(Clone, Copy)]
+pub(crate) enum Cores {
+    All,
+    First,
+    Second,
+}
+
 /// One that can be started.
 pub(crate) struct Tracker {
     pub(crate) name: &'static str,
+    cores: Cores,
     command: fn(SocketAddr) -> Command,
 }
 
@@ -33,10 +42,12 @@ pub(crate) fn trackers() -> Vec<Tracker> {
     let mut trackers = vec![
         Tracker {
             name: "headwater",
+            cores: Cores::First,
             command: headwater,
         },
         Tracker {
             name: "bittorrent-tracker",
+            cores: Cores::First,
             command: |address| {
                 let mut command = Command::new("node");
                 command.args([
@@ -50,25 +61,49 @@ pub(crate) fn trackers() -> Vec<Tracker> {
     if Path::new(&aquatic_binary()).exists() {
         trackers.push(Tracker {
             name: "aquatic_ws",
+            cores: Cores::First,
             command: aquatic,
         });
     }
     trackers
 }
 
-/// Its limits would end such a load from one address: they are raised, and the interval in which
-/// offers are counted is made short. One thread, as the others have.
+/// One thread, as the others have.
 fn headwater(address: SocketAddr) -> Command {
+    let mut command = unlimited(address);
+    command.args(["--threads", "1"]);
+    command
+}
+
+/// Its limits would end such a load from one address: they are raised, and the interval in which
+/// offers are counted is made short.
+fn unlimited(address: SocketAddr) -> Command {
     let mut command = plainly(address);
-    command.args(["--threads", "1", "--interval", "0.05"]);
+    command.args(["--interval", "0.05"]);
     command.args(["--bytes-per-second", "1GiB", "--bytes-at-once", "1GiB"]);
     command
+}
+
+/// Ours with two threads and with one, on whichever cores the system has for them.
+pub(crate) fn ours_by_threads() -> [Tracker; 2] {
+    let on_all = |name, command| Tracker {
+        name,
+        cores: Cores::All,
+        command,
+    };
+    let two = |address| {
+        let mut command = unlimited(address);
+        command.args(["--threads", "2"]);
+        command
+    };
+    [on_all("2 threads", two), on_all("1 thread", headwater)]
 }
 
 /// Ours with the limits it has when nobody says anything.
 pub(crate) fn ours_by_default() -> Tracker {
     Tracker {
         name: "headwater",
+        cores: Cores::First,
         command: plainly,
     }
 }
@@ -94,12 +129,39 @@ fn aquatic(address: SocketAddr) -> Command {
     command
 }
 
+impl Cores {
+    /// As `taskset` takes them.
+    fn list(self) -> String {
+        match self {
+            // What this process may use itself changes.
+            Self::All => fs::read_to_string("/sys/devices/system/cpu/online")
+                .map_or_else(|_| "0,1".to_owned(), |list| list.trim().to_owned()),
+            Self::First => "0".to_owned(),
+            Self::Second => "1".to_owned(),
+        }
+    }
+}
+
+/// Run on these from now on.
+pub(crate) fn keep_to(cores: Cores) -> io::Result<()> {
+    let mut command = Command::new("taskset");
+    command.args(["-pc", &cores.list(), &std::process::id().to_string()]);
+    let status = command.stdout(Stdio::null()).status()?;
+    match status.success() {
+        true => Ok(()),
+        false => Err(io::Error::other(
+            "the tracker and the crowd want a core each",
+        )),
+    }
+}
+
 impl Tracker {
     pub(crate) fn start(&self) -> io::Result<Running> {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let inner = (self.command)(free);
         let mut command = Command::new("taskset");
-        command.args(["-c", "0"]).arg(inner.get_program());
+        command.args(["-c", &self.cores.list()]);
+        command.arg(inner.get_program());
         command.args(inner.get_args());
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let process = command.spawn()?;
@@ -125,6 +187,23 @@ impl Running {
         cpu_of(&self.process.id().to_string())
     }
 
+    /// The same for each of its threads that serve sockets.
+    pub(crate) fn cpu_by_thread(&self) -> Vec<Duration> {
+        let process = self.process.id();
+        let tasks = fs::read_dir(format!("/proc/{process}/task"));
+        let names = tasks.into_iter().flatten().flatten();
+        let mut names: Vec<_> = names.map(|task| task.file_name()).collect();
+        names.sort();
+        let paths = names
+            .iter()
+            .map(|name| format!("{process}/task/{}", name.display()));
+        let serves = |path: &String| {
+            let name = fs::read_to_string(format!("/proc/{path}/comm"));
+            name.is_ok_and(|name| name.trim() == "tracker")
+        };
+        paths.filter(serves).map(|path| cpu_of(&path)).collect()
+    }
+
     /// Bytes in memory.
     pub(crate) fn memory(&self) -> f64 {
         memory_of(&self.process.id().to_string())
@@ -136,6 +215,11 @@ pub(crate) fn memory_of(process: &str) -> f64 {
     let statm = fs::read_to_string(format!("/proc/{process}/statm")).unwrap_or_default();
     let resident = statm.split_whitespace().nth(1);
     resident.and_then(|pages| pages.parse().ok()).unwrap_or(0.0) * PAGE
+}
+
+/// Time this process has spent.
+pub(crate) fn own_cpu() -> Duration {
+    cpu_of("self")
 }
 
 /// Time a process has spent.

@@ -4,9 +4,9 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::crowd::SDP;
 use crate::hold;
 use crate::process::Running;
+use crate::words::SDP;
 
 /// Swarms one connection may be in, and messages of it that may be refused.
 const SWARMS: usize = 256;
