@@ -16,13 +16,11 @@ use web_sys::{MessageEvent, MessagePort};
 use crate::clock::{Clock, random, scope};
 use crate::fetch;
 use crate::giving::{self, Giving, Purse};
-use crate::hashing::{self, Hashed, Hashing};
 use crate::host::{Happened, Host, PeerDid};
 use crate::keep;
 use crate::link::Scratch;
 use crate::protocol::{Add, AddSource, Config, FromPage, Page, Refusal, Share, ToPage};
 use crate::source::{is_web_tracker, source};
-use crate::storage::Storage;
 use crate::streams::Wish;
 use crate::timer::Timer;
 use crate::torrent::{Parts, Torrent};
@@ -68,11 +66,6 @@ struct Slot {
 enum State {
     /// Its .torrent file is on the way; what it is to become, and who waits for it.
     Fetching(Add, Vec<Wish>),
-    /// The page's files are being hashed.
-    Hashing(
-        Add,
-        #[expect(dead_code, reason = "it stops when it is dropped")] Hashing,
-    ),
     Running(Box<Torrent>),
 }
 
@@ -111,7 +104,6 @@ impl Engine {
         match what {
             Happened::Asked(event) => self.handle_wish(now, &event),
             Happened::Fetched(torrent, fetched) => self.handle_fetched(now, torrent, fetched),
-            Happened::Hashed(torrent, hashed) => self.handle_hashed(now, torrent, hashed),
             Happened::Told(event) => match FromPage::read(&event.data()) {
                 Some(message) => self.handle_page(now, message),
                 None => self.page.refuse(
@@ -218,66 +210,27 @@ impl Engine {
                 .insert(torrent, Slot::new(now, State::Fetching(add, Vec::new())));
             return;
         }
-        if let AddSource::Files(files) = &add.source {
-            let hashing = hashing::begin(
-                torrent,
-                files.clone(),
-                add.trackers.clone(),
-                &self.host,
-                &self.page,
-            );
-            self.torrents
-                .insert(torrent, Slot::new(now, State::Hashing(add, hashing)));
-            return;
-        }
         self.run(now, add, Vec::new());
     }
 
-    fn handle_hashed(&mut self, now: Instant, torrent: u32, hashed: Result<Hashed, Refusal>) {
-        let Some(State::Hashing(add, _)) = self.torrents.remove(&torrent).map(|slot| slot.state)
-        else {
-            return;
-        };
-        let seeded = hashed.and_then(
-            |Hashed {
-                 metainfo,
-                 files,
-                 sources,
-             }| {
-                let storage = Storage::new(files).map_err(|_| {
-                    Refusal::new("hashFailed", "This browser's workers cannot read files.")
-                })?;
-                self.page.tell_with(
-                    &ToPage::Hashed { torrent, sources },
-                    &[("metainfo", &metainfo.to_torrent_bytes())],
-                );
-                Ok(AddSource::Seeded(metainfo, storage))
-            },
-        );
-        match seeded {
-            Ok(source) => self.run(now, Add { source, ..add }, Vec::new()),
-            Err(refusal) => self.give_up(torrent, Vec::new(), &refusal),
-        }
-    }
-
-    /// What a torrent that is still being fetched or hashed is to do when it runs is changed as well.
+    /// What a torrent that is still being fetched is to do when it runs is changed as well.
     fn set_share(&mut self, now: Instant, torrent: u32, share: Share) {
         match self.torrents.get_mut(&torrent).map(|slot| &mut slot.state) {
-            Some(State::Fetching(add, _) | State::Hashing(add, _)) => add.share = share,
+            Some(State::Fetching(add, _)) => add.share = share,
             _ => self.with(now, torrent, |torrent, _| torrent.set_share(now, share)),
         }
     }
 
     fn set_limits(&mut self, now: Instant, torrent: u32, limits: giving::Limits) {
         match self.torrents.get_mut(&torrent).map(|slot| &mut slot.state) {
-            Some(State::Fetching(add, _) | State::Hashing(add, _)) => add.limits = limits,
+            Some(State::Fetching(add, _)) => add.limits = limits,
             _ => self.with(now, torrent, |torrent, _| torrent.set_limits(now, limits)),
         }
     }
 
     fn select(&mut self, now: Instant, torrent: u32, file: u32, selected: bool) {
         match self.torrents.get_mut(&torrent).map(|slot| &mut slot.state) {
-            Some(State::Fetching(add, _) | State::Hashing(add, _)) => {
+            Some(State::Fetching(add, _)) => {
                 add.deselected.retain(|other| *other != file);
                 add.deselected.extend((!selected).then_some(file));
             }
@@ -392,8 +345,7 @@ impl Engine {
                 let gone = Refusal::new("removed", "The torrent was removed.");
                 waiting.iter().for_each(|wish| wish.refuse(&gone));
             }
-            // It stops when it is dropped.
-            Some(State::Hashing(..)) | None => {}
+            None => {}
         }
     }
 
@@ -427,9 +379,7 @@ impl Engine {
                 torrent.handle_wish(now, wish)
             }),
             Some(State::Fetching(_, waiting)) => waiting.push(wish),
-            Some(State::Hashing(..)) | None => {
-                wish.refuse(&Refusal::new("noTorrent", "There is no such torrent here."))
-            }
+            None => wish.refuse(&Refusal::new("noTorrent", "There is no such torrent here.")),
         }
     }
 

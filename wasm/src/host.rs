@@ -15,7 +15,6 @@ use wasm_bindgen::convert::FromWasmAbi;
 use web_sys::MessageEvent;
 
 use crate::engine::Engine;
-use crate::hashing::Hashed;
 use crate::protocol::Refusal;
 
 /// What has happened.
@@ -24,7 +23,6 @@ pub(crate) enum Happened {
     /// A stream port wants a file.
     Asked(MessageEvent),
     Fetched(u32, Result<Vec<u8>, Refusal>),
-    Hashed(u32, Result<Hashed, Refusal>),
     /// The page said something.
     Told(MessageEvent),
     Peer(PeerKey, PeerDid),

@@ -12,7 +12,6 @@ mod clock;
 mod engine;
 mod fetch;
 mod giving;
-mod hashing;
 mod host;
 mod keep;
 mod link;

@@ -5,7 +5,6 @@
 
 use headwater_core::ids::PeerKey;
 use headwater_core::json;
-use headwater_core::metainfo::Metainfo;
 use headwater_core::swarm::{Event, PeerStats, Stats};
 use headwater_core::tracker::client;
 use js_sys::{Array, ArrayBuffer, Function, JSON, Object, Promise, Reflect, Uint8Array};
@@ -16,7 +15,6 @@ use web_sys::{Blob, DedicatedWorkerGlobalScope, MessagePort, RtcDataChannel};
 use crate::clock::scope;
 use crate::giving::Limits;
 use crate::reports::{Driver, Metadata, Pieces};
-use crate::storage::Storage;
 
 /// What the worker is started with.
 #[derive(Clone, Debug)]
@@ -113,18 +111,8 @@ pub(crate) enum AddSource {
     Metainfo(Vec<u8>),
     /// With the answer to the request for it, if that is out.
     Url(String, Option<Promise>),
-    Files(Files),
-    /// Files that are hashed.
-    Seeded(Box<Metainfo>, Storage),
-}
-
-/// Files of the page, to be hashed and given.
-#[derive(Clone, Debug)]
-pub(crate) struct Files {
-    pub(crate) name: String,
-    /// Folders and name, and what is there.
-    pub(crate) files: Vec<(Vec<String>, Blob)>,
-    pub(crate) piece_length: Option<u32>,
+    /// A torrent of files of the page, and these by their numbers in it; padding has none.
+    Seeded(Vec<u8>, Vec<Option<Blob>>),
 }
 
 impl FromPage {
@@ -191,14 +179,13 @@ impl AddSource {
             "magnet" => Self::Magnet(text(source, "uri")?),
             "metainfo" => Self::Metainfo(bytes(source, "bytes")?),
             "url" => Self::Url(text(source, "url")?, object(source, "response")),
-            "files" => Self::Files(Files {
-                name: text(source, "name")?,
-                files: array(source, "files")
+            "seeded" => Self::Seeded(
+                bytes(source, "bytes")?,
+                array(source, "files")
                     .iter()
-                    .map(|file| Some((texts(&file, "path"), object(&file, "file")?)))
-                    .collect::<Option<_>>()?,
-                piece_length: number(source, "pieceLength").map(|length| length as u32),
-            }),
+                    .map(|file| file.dyn_into().ok())
+                    .collect(),
+            ),
             _ => return None,
         })
     }
@@ -237,17 +224,6 @@ pub(crate) enum ToPage<'a> {
     Events {
         torrent: u32,
         events: Vec<Event>,
-    },
-    /// With the .torrent file as `metainfo`.
-    Hashed {
-        torrent: u32,
-        /// Which of the files given each of its files is.
-        sources: Vec<Option<u32>>,
-    },
-    Hashing {
-        torrent: u32,
-        done: u64,
-        total: u64,
     },
     MakeOffer {
         torrent: u32,

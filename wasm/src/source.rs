@@ -12,10 +12,6 @@ pub(crate) fn source(
     source: AddSource,
 ) -> Result<(Source, InfoHashes, Vec<String>, Option<Storage>), Refusal> {
     match source {
-        AddSource::Seeded(metainfo, storage) => {
-            let (hashes, trackers) = (metainfo.info_hashes(), metainfo.trackers().to_vec());
-            Ok((Source::Complete(metainfo), hashes, trackers, Some(storage)))
-        }
         AddSource::Magnet(uri) => {
             let magnet = Magnet::parse(&uri)
                 .map_err(|error| Refusal::new("badMagnet", sentence(&error.to_string())))?;
@@ -23,26 +19,38 @@ pub(crate) fn source(
             Ok((Source::Magnet(Box::new(magnet)), hashes, trackers, None))
         }
         AddSource::Metainfo(bytes) => {
-            let metainfo = Metainfo::parse(&bytes, &Limits::BROWSER).map_err(|error| {
-                let code = match error {
-                    metainfo::Error::TooLong { .. } | metainfo::Error::TooMany { .. } => "tooLarge",
-                    metainfo::Error::PieceLength { length, .. }
-                        if length > Limits::BROWSER.piece_length.into() =>
-                    {
-                        "tooLarge"
-                    }
-                    _ => "badTorrent",
-                };
-                Refusal::new(code, sentence(&error.to_string()))
-            })?;
+            let metainfo = Box::new(parse(&bytes)?);
             let (hashes, trackers) = (metainfo.info_hashes(), metainfo.trackers().to_vec());
-            Ok((Source::Metainfo(Box::new(metainfo)), hashes, trackers, None))
+            Ok((Source::Metainfo(metainfo), hashes, trackers, None))
         }
-        AddSource::Files(_) | AddSource::Url(..) => Err(Refusal::new(
+        AddSource::Seeded(bytes, files) => {
+            let metainfo = Box::new(parse(&bytes)?);
+            let (hashes, trackers) = (metainfo.info_hashes(), metainfo.trackers().to_vec());
+            let storage = Storage::new(files).map_err(|_| {
+                Refusal::new("hashFailed", "This browser's workers cannot read files.")
+            })?;
+            Ok((Source::Complete(metainfo), hashes, trackers, Some(storage)))
+        }
+        AddSource::Url(..) => Err(Refusal::new(
             "badTorrent",
             "The torrent has not been fetched.",
         )),
     }
+}
+
+fn parse(bytes: &[u8]) -> Result<Metainfo, Refusal> {
+    Metainfo::parse(bytes, &Limits::BROWSER).map_err(|error| {
+        let code = match error {
+            metainfo::Error::TooLong { .. } | metainfo::Error::TooMany { .. } => "tooLarge",
+            metainfo::Error::PieceLength { length, .. }
+                if length > Limits::BROWSER.piece_length.into() =>
+            {
+                "tooLarge"
+            }
+            _ => "badTorrent",
+        };
+        Refusal::new(code, sentence(&error.to_string()))
+    })
 }
 
 /// Whether a browser can reach it: trackers of the other kinds are for other clients.

@@ -29,7 +29,7 @@ after(() => rmSync(project, { recursive: true, force: true }));
 
 test("it holds what a page needs, and nothing else", () => {
   const files = packed.files.map(({ path }) => path);
-  const needed = ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.json", ...["doctor.js", "element.d.ts", "element.js", "headwater-sw.js", "headwater.d.ts", "headwater.js", "headwater_wasm_bg.wasm", "inline.d.ts", "inline.js", "keep.js", "storage.js", "THIRD-PARTY.md", "worker.js"].map((file) => `dist/${file}`)];
+  const needed = ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.json", ...["doctor.js", "element.d.ts", "element.js", "headwater-sw.js", "headwater.d.ts", "headwater.js", "headwater_wasm_bg.wasm", "inline.d.ts", "inline.js", "keep.js", "making.js", "storage.js", "THIRD-PARTY.md", "worker.js"].map((file) => `dist/${file}`)];
   for (const file of needed) assert.ok(files.includes(file), `${file} is missing`);
   const others = files.filter((file) => !needed.includes(file) && !/^dist\/[a-z-]+\.d\.ts$/.test(file) && !/^docs\/[a-z-]+\.md$/.test(file));
   assert.deepEqual(others, []);
@@ -53,7 +53,7 @@ test("publint finds nothing", async () => {
 });
 
 test("the types are not wrong", async () => {
-  const assets = ["./keep.js", "./worker.js", "./headwater-sw.js", "./headwater_wasm_bg.wasm", "./package.json"];
+  const assets = ["./keep.js", "./making.js", "./worker.js", "./headwater-sw.js", "./headwater_wasm_bg.wasm", "./package.json"];
   const { problems, types } = await checkPackage(createPackageFromTarballData(new Uint8Array(readFileSync(tarball))), { excludeEntrypoints: assets });
   assert.ok(types);
   // It is for pages, and pages have modules: there is nothing for require(), and no `main` for Node 10.

@@ -13,7 +13,6 @@ const PARTS = [
   [/describe/, null],
   [/__invoke|js_sys|web_sys|wasm_bindgen/, "the browser's interfaces"],
   [/json|[sS]eriali[sz]e/, "JSON"],
-  [/metainfo.*create|hashing/, "making torrents"],
   [/metainfo|bencode|layout|merkle/, "metadata: torrents, proofs, paths"],
   [/headwater_core.*tracker/, "trackers"],
   [/headwater_core.*(swarm|peer|window|picker|assembler|cache|choker|grid|selector|availability|wire)/, "the swarm and its peers"],

@@ -19,7 +19,7 @@ export function weigh(dist) {
     const bytes = readFileSync(join(dist, file));
     return { file, raw: bytes.length, brotli: brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length } }).length };
   };
-  const files = [...FIRST_PLAY, "element.js", "doctor.js", "storage.js", "keep.js", "inline.js"].map(of);
+  const files = [...FIRST_PLAY, "element.js", "doctor.js", "storage.js", "keep.js", "making.js", "inline.js"].map(of);
   const page = files.filter(({ file }) => PAGE.includes(file)).reduce((sum, { brotli }) => sum + brotli, 0);
   const firstPlay = files.filter(({ file }) => FIRST_PLAY.includes(file)).reduce((sum, { brotli }) => sum + brotli, 0);
   const line = (name, raw, brotli) => `${name.padEnd(26)} ${String(raw).padStart(8)} B ${String(brotli).padStart(8)} B brotli`;

@@ -11,5 +11,8 @@ export const workerAsset = (): URL => new URL("./worker.js", import.meta.url);
 /** What keeps pieces, if the page wants that. */
 export const keepAsset = (): URL => new URL("./keep.js", import.meta.url);
 
+/** What makes torrents, if the page seeds files. */
+export const makingAsset = (): URL => new URL("./making.js", import.meta.url);
+
 /** The engine. */
 export const wasmAsset = (): URL => new URL("./headwater_wasm_bg.wasm", import.meta.url);

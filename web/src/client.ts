@@ -3,7 +3,7 @@
  *
  * Joins the page's parts (engine, connections, service worker, torrents), which do not know each other.
  */
-import { keepAsset, wasmAsset, workerAsset } from "./assets.js";
+import { keepAsset, makingAsset, wasmAsset, workerAsset } from "./assets.js";
 import { Connections, type ConnectionOptions } from "./connections.js";
 import { Engine } from "./engine.js";
 import { asHeadwaterError, HeadwaterError } from "./errors.js";
@@ -14,7 +14,7 @@ import { Read } from "./read.js";
 import { ServiceWorkerLink } from "./service-worker-link.js";
 import { decideSharing, onConnectionChange, type Share, type UploadLimits } from "./sharing.js";
 import { Torrent, type TorrentHost } from "./torrent.js";
-import { filesSource, toSource, type TorrentId } from "./torrent-id.js";
+import { toSource, type TorrentId } from "./torrent-id.js";
 import { Recorder, type Trace } from "./trace.js";
 
 /** How a client is made. All of it can be left out. The upload's limits are those of all torrents together. */
@@ -44,6 +44,8 @@ export interface HeadwaterOptions extends ConnectionOptions, UploadLimits {
   workerUrl?: string | URL;
   /** Where `keep.js` is, which is loaded where {@link keep} is wanted. Beside this module. */
   keepUrl?: string | URL;
+  /** Where `making.js` is, which is loaded by {@link Headwater.seed}. Beside this module. */
+  makingUrl?: string | URL;
   /** Where `headwater_wasm_bg.wasm` is. Beside this module. */
   wasmUrl?: string | URL;
   /** Where `headwater-sw.js` is: at or above the page's path. `headwater-sw.js` beside the page. Null: no stream URLs. */
@@ -142,10 +144,20 @@ export class Headwater extends Emitter<HeadwaterEvents> {
   /**
    * Gives files of this page to others: hashes them in the worker, makes a torrent (v1 and v2), joins its
    * swarm. They are read from where they lie, and stay there. `torrent.magnet` is what to hand on.
+   * Folders are those of the files' `webkitRelativePath`, if they have any.
    */
-  seed(files: File | Iterable<File>, options: SeedOptions = {}): Torrent {
-    const source = filesSource(files, options);
-    return this.#add(() => source, { ...options, share: options.share ?? "share" }, source);
+  seed(input: File | Iterable<File>, options: SeedOptions = {}): Torrent {
+    const files = input instanceof File ? [input] : [...input];
+    if (!files[0]) throw new HeadwaterError("noFiles", "There is no file to seed.");
+    const { name, pieceLength, share = "share" } = options;
+    const source: Source = {
+      kind: "files",
+      name,
+      files: files.map((file) => ({ path: file.webkitRelativePath || file.name, file })),
+      pieceLength,
+      makingUrl: resolved(this.#options.makingUrl ?? makingAsset()).href,
+    };
+    return this.#add(() => source, { ...options, share }, files);
   }
 
   /** What is kept on this machine, of all torrents of the site. */
@@ -158,9 +170,8 @@ export class Headwater extends Emitter<HeadwaterEvents> {
     return this.#recorder.export();
   }
 
-  #add(source: () => Source | Promise<Source>, options: AddOptions, given?: Source): Torrent {
+  #add(source: () => Source | Promise<Source>, options: AddOptions, files: readonly File[] = []): Torrent {
     if (this.isDestroyed) throw new HeadwaterError("destroyed", "This client was destroyed.");
-    const files = given?.kind === "files" ? given.files.map(({ file }) => file) : [];
     const all = { ...this.#options, ...options };
     const torrent = new Torrent(this.#torrentHost(), this.#nextKey++, {
       asked: all.share,

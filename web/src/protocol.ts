@@ -17,8 +17,8 @@ export type Source =
   | { kind: "magnet"; uri: string }
   | { kind: "metainfo"; bytes: Uint8Array<ArrayBuffer> }
   | { kind: "url"; url: string }
-  /** To be hashed, and given from where they lie. */
-  | { kind: "files"; name: string; files: { path: string[]; file: Blob }[]; pieceLength?: number };
+  /** To be hashed, by what is at `makingUrl`, and given from where they lie. Their paths are with slashes. */
+  | { kind: "files"; name: string | undefined; files: { path: string; file: Blob }[]; pieceLength: number | undefined; makingUrl: string };
 
 /** How much is given. */
 export interface Limits {

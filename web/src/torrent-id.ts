@@ -1,7 +1,6 @@
 /** What a page may call a torrent, told apart: magnet, info hash, address, bytes. */
 import { HeadwaterError } from "./errors.js";
 import type { Source } from "./protocol.js";
-import type { SeedOptions } from "./client.js";
 
 /** A magnet link, an info hash in hex, the URL of a .torrent file, or its bytes. */
 export type TorrentId = string | URL | Uint8Array | ArrayBuffer | Blob;
@@ -14,22 +13,6 @@ export function toSource(id: TorrentId): Source | Promise<Source> {
   if (ArrayBuffer.isView(id)) return { kind: "metainfo", bytes: new Uint8Array(id.buffer, id.byteOffset, id.byteLength).slice() };
   if (id instanceof Blob) return id.arrayBuffer().then((bytes) => ({ kind: "metainfo", bytes: new Uint8Array(bytes) }));
   throw new HeadwaterError("badTorrentId", "This is no torrent: neither text nor bytes.");
-}
-
-/** What the engine is to hash. Folders are those of the files' `webkitRelativePath`, if they have any. */
-export function filesSource(input: File | Iterable<File>, { name, pieceLength }: SeedOptions): Source {
-  const files = input instanceof File ? [input] : [...input];
-  const [first] = files;
-  if (!first) throw new HeadwaterError("noFiles", "There is no file to seed.");
-  const paths = files.map((file) => (file.webkitRelativePath || file.name).split("/"));
-  // What was chosen as a folder has the folder's name in all its paths.
-  const folder = paths.every(([top], _, [one]) => paths.length > 0 && top === one?.[0]) && (paths[0]?.length ?? 0) > 1 ? paths[0]?.[0] : undefined;
-  return {
-    kind: "files",
-    name: name ?? folder ?? (files.length === 1 ? first.name : `${first.name} and ${files.length - 1} more`),
-    files: files.map((file, at) => ({ path: (paths[at] ?? [file.name]).slice(folder === undefined ? 0 : 1), file })),
-    ...(pieceLength !== undefined && { pieceLength }),
-  };
 }
 
 function fromText(text: string): Source {

@@ -5,7 +5,8 @@
  */
 import init, { start } from "../wasm-pkg/headwater_wasm.js";
 import type { Opened } from "./keep.js";
-import type { KeepOptions } from "./protocol.js";
+import type { Wish } from "./making.js";
+import type { KeepOptions, Source } from "./protocol.js";
 import type { StorageStats } from "./stats.js";
 
 interface StartMessage {
@@ -18,12 +19,20 @@ interface StartMessage {
 
 interface OtherMessage {
   kind: string;
-  source?: { kind: string; url?: string; response?: Promise<Response> };
+  source?: Source & { response?: Promise<Response> };
 }
 
 const scope = self as unknown as DedicatedWorkerGlobalScope;
 const early: MessageEvent[] = [];
 let isStarting = false;
+
+// Before the engine hears it: files must be made a torrent of first.
+scope.addEventListener("message", (event: MessageEvent<StartMessage | OtherMessage>) => {
+  const message = event.data;
+  if (isStart(message) || message.source?.kind !== "files") return;
+  event.stopImmediatePropagation();
+  void make(message as Wish);
+}, { capture: true });
 
 scope.onmessage = (event: MessageEvent<StartMessage | OtherMessage>) => {
   const message = event.data;
@@ -42,7 +51,7 @@ function isStart(message: StartMessage | OtherMessage): message is StartMessage 
 
 /** Asks for the .torrent file of a torrent while the engine loads; the engine takes the answer. */
 function hurry({ source }: OtherMessage): void {
-  if (source?.kind !== "url" || !source.url) return;
+  if (source?.kind !== "url") return;
   source.response = fetch(source.url, { credentials: "omit", signal: AbortSignal.timeout(PATIENCE_MS) });
   // The engine tells of it.
   source.response.catch(() => {});
@@ -60,6 +69,17 @@ async function run({ wasmUrl, module, config }: StartMessage): Promise<void> {
   }
   for (const { data, ports } of early.splice(0)) {
     scope.dispatchEvent(new MessageEvent("message", { data, ports: [...ports] }));
+  }
+}
+
+/** Loads what makes torrents, and has it make one. */
+async function make(wish: Wish): Promise<void> {
+  const { makingUrl } = wish.source;
+  try {
+    const making: typeof import("./making.js") = await import(makingUrl);
+    await making.make(wish);
+  } catch (error) {
+    scope.postMessage({ kind: "error", torrent: wish.torrent, code: "hashFailed", message: `${makingUrl} did not load: ${String(error)}` });
   }
 }
 

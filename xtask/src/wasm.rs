@@ -1,4 +1,5 @@
-//! Builds the engine that pages download: `web/wasm-pkg/headwater_wasm{.js,_bg.wasm,.d.ts}`.
+//! Builds what pages download: `web/wasm-pkg/headwater_wasm{.js,_bg.wasm,.d.ts}`, the engine, and beside
+//! it what makes torrents, `headwater_making`.
 //!
 //! cargo compiles, wasm-bindgen writes the glue, binaryen's `wasm-opt` (from npm, where the
 //! web part's packages are installed) makes it faster and smaller, and its names are made short.
@@ -13,6 +14,12 @@ use crate::toolchain::{Toolchain, target_dir};
 use crate::{sh, short_names};
 
 const TARGET: &str = "wasm32-unknown-unknown";
+
+/// The modules, as cargo names their packages and as it names what it makes of them.
+const MODULES: [(&str, &str); 2] = [
+    ("headwater-wasm", "headwater_wasm"),
+    ("headwater-making", "headwater_making"),
+];
 
 /// SIMD: Chrome 91, Firefox 89, Safari 16.4. SHA-256 is a sixth faster with it.
 const RUST_FLAGS: &str = "-C target-feature=+simd128";
@@ -69,7 +76,7 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
     }
 }
 
-/// Builds the engine into [`package_dir`]; does nothing when it is up to date.
+/// Builds all modules into [`package_dir`]; does nothing for those that are up to date.
 ///
 /// # Errors
 /// If there is no compiler for WebAssembly, or a step fails. An older build is then left as it was.
@@ -82,34 +89,40 @@ pub(crate) fn build(profile: Profile) -> Result<()> {
         cargo.args(["-Z", "build-std-features=optimize_for_size"]);
     }
     cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", flags);
-    sh::run(cargo.args([
-        "--package",
-        "headwater-wasm",
-        "--profile",
-        profile.cargo_name(),
-    ]))?;
+    for (package, _) in MODULES {
+        cargo.args(["--package", package]);
+    }
+    sh::run(cargo.args(["--profile", profile.cargo_name()]))?;
+    for (_, name) in MODULES {
+        pack(name, profile)?;
+    }
+    Ok(())
+}
+
+/// Makes of a compiled module what a page loads, unless that is there.
+fn pack(name: &str, profile: Profile) -> Result<()> {
     let compiled = target_dir()
         .join(TARGET)
         .join(profile.cargo_name())
-        .join("headwater_wasm.wasm");
+        .join(format!("{name}.wasm"));
     let stamp = stamp(&compiled)?;
-    let stamp_file = package_dir().join(".stamp");
+    let stamp_file = package_dir().join(format!(".{name}.stamp"));
     if fs::read_to_string(&stamp_file).is_ok_and(|old| old == stamp) {
         return Ok(());
     }
     let made = target_dir().join("wasm-pkg");
+    let (wasm, glue) = (
+        made.join(format!("{name}_bg.wasm")),
+        made.join(format!("{name}.js")),
+    );
     bind(&compiled, &made)?;
-    optimise(&made.join("headwater_wasm_bg.wasm"), profile)?;
-    shorten_names(&made)?;
+    optimise(&wasm, profile)?;
+    shorten_names(&wasm, &glue)?;
     fs::create_dir_all(package_dir())?;
     let _ = fs::remove_file(&stamp_file);
-    for file in [
-        "headwater_wasm.js",
-        "headwater_wasm.d.ts",
-        "headwater_wasm_bg.wasm",
-        "headwater_wasm_bg.wasm.d.ts",
-    ] {
-        fs::copy(made.join(file), package_dir().join(file))
+    for end in [".js", ".d.ts", "_bg.wasm", "_bg.wasm.d.ts"] {
+        let file = format!("{name}{end}");
+        fs::copy(made.join(&file), package_dir().join(&file))
             .with_context(|| format!("cannot copy {file} to {}", package_dir().display()))?;
     }
     fs::write(stamp_file, stamp)?;
@@ -161,13 +174,9 @@ fn optimise(wasm: &Path, profile: Profile) -> Result<()> {
     Ok(())
 }
 
-fn shorten_names(made: &Path) -> Result<()> {
-    let (wasm, glue) = (
-        made.join("headwater_wasm_bg.wasm"),
-        made.join("headwater_wasm.js"),
-    );
+fn shorten_names(wasm: &Path, glue: &Path) -> Result<()> {
     let (short_wasm, short_glue) =
-        short_names::shorten(&fs::read(&wasm)?, &fs::read_to_string(&glue)?)?;
+        short_names::shorten(&fs::read(wasm)?, &fs::read_to_string(glue)?)?;
     fs::write(wasm, short_wasm)?;
     fs::write(glue, short_glue)?;
     Ok(())
@@ -183,10 +192,10 @@ fn wasm_opt() -> Option<PathBuf> {
     .find(|path| path.exists())
 }
 
-/// What the package was made from: this compiled engine, with or without `wasm-opt`.
+/// What the package was made from: this compiled module, with or without `wasm-opt`.
 fn stamp(compiled: &Path) -> Result<String> {
     let metadata =
-        fs::metadata(compiled).with_context(|| format!("no engine at {}", compiled.display()))?;
+        fs::metadata(compiled).with_context(|| format!("no module at {}", compiled.display()))?;
     let modified = metadata.modified()?.duration_since(std::time::UNIX_EPOCH)?;
     Ok(format!(
         "{} {} {:?} {}\n",
