@@ -108,6 +108,11 @@ impl SendCap {
         self.round_trip.map(|(shortest, _)| shortest)
     }
 
+    /// Bytes acknowledged in all.
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+
     pub(super) fn unacknowledged(&self) -> usize {
         (self.sent - self.acknowledged) as usize
     }
@@ -162,7 +167,8 @@ impl SendCap {
         }
     }
 
-    fn handle_loss(&mut self) {
+    /// What was sent has to be sent again.
+    pub(super) fn handle_loss(&mut self) {
         self.ceiling = (self.cap / 2).max(MIN_CAP);
         self.cap = self.cap.min(self.ceiling);
         self.rates.clear();

@@ -12,6 +12,7 @@ mod endpoint;
 mod mux;
 mod peer;
 mod sdp;
+mod silence;
 mod socket;
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,7 @@ use rtc::shared::{TaggedBytesMut, TransportContext, TransportProtocol};
 use super::cap::{MIN_ROOM, SendCap};
 use super::datagram::{BINDING_REQUEST, BINDING_SUCCESS, is_nominating, is_refusal, stun_type};
 use super::sdp::Description;
+use super::silence::Silence;
 use super::{Error, MAX_MESSAGE};
 
 /// Bytes of messages SCTP may hold for us before the sender must wait: 160 MB/s at 50 ms.
@@ -89,6 +90,7 @@ pub(super) struct Peer {
     is_refused: bool,
     extra_channels: usize,
     setup_deadline: Option<Instant>,
+    silence: Silence,
 }
 
 type Datagram = (SocketAddr, Box<[u8]>);
@@ -146,6 +148,7 @@ impl Peer {
             is_refused: false,
             extra_channels: 0,
             setup_deadline: None,
+            silence: Silence::default(),
         })
     }
 
@@ -275,6 +278,10 @@ impl Peer {
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
+        if let Some(later) = self.silence.leap(now, self.cap.round_trip()) {
+            self.cap.handle_loss();
+            let _ = self.connection.handle_timeout(later);
+        }
         let _ = self.connection.handle_timeout(now);
     }
 
@@ -369,7 +376,8 @@ impl Peer {
     pub(super) fn poll_timeout(&mut self) -> Option<Instant> {
         let stack = self.connection.poll_timeout();
         let setup = self.setup_deadline.filter(|_| !self.is_open);
-        [stack, setup].into_iter().flatten().min()
+        let silence = self.silence.deadline(self.cap.round_trip());
+        [stack, setup, silence].into_iter().flatten().min()
     }
 
     /// Bytes the channel takes now: none, or at least [`MIN_ROOM`], lest the cap cut
@@ -408,6 +416,18 @@ impl Peer {
             let unacknowledged = channel.outstanding_bytes();
             self.cap.handle_unacknowledged(now, unacknowledged);
         }
+        let (heard, sent) = if self.is_open {
+            let heard = self.cap.acknowledged();
+            let unacknowledged = self.cap.unacknowledged() as u64;
+            (
+                heard,
+                (unacknowledged > 0).then_some(heard + unacknowledged),
+            )
+        } else {
+            // Every datagram is an answer.
+            (self.wire_received, self.is_connected.then_some(0))
+        };
+        self.silence.observe(now, heard, sent);
     }
 
     /// Opens a channel nobody asked for.
