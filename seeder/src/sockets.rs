@@ -193,3 +193,29 @@ fn words(error: &WsError) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// RFC 6455, 4.1: a client might follow a redirect. Ours does not, and pages cannot.
+    #[tokio::test]
+    async fn a_tracker_that_redirects_is_left_after_one_request() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let at = listener.local_addr().expect("its address");
+        let (mut sockets, mut happened) = Sockets::new();
+        sockets.open((3, TrackerKey(4)), format!("ws://{at}/announce"));
+        let (mut stream, _) = listener.accept().await.expect("a call");
+        let _ = stream.read(&mut [0; 4096]).await;
+        let again = format!("HTTP/1.1 302 Found\r\nLocation: ws://{at}/again\r\n\r\n");
+        stream.write_all(again.as_bytes()).await.expect("heard");
+        let (key, event) = happened.recv().await.expect("an end");
+        assert_eq!(key, (3, TrackerKey(4)));
+        assert!(matches!(event, SocketEvent::Closed(why) if why.contains("302")));
+        let next = timeout(Duration::ZERO, listener.accept()).await;
+        assert!(next.is_err(), "it comes again when the client wants it to");
+    }
+}

@@ -1,8 +1,12 @@
 //! A swarm of real processes whose tracker dies: half of it leaves without a word and returns by the
-//! neighbours it saved, and then those that were saved leave, too.
+//! neighbours it saved, and then those that were saved leave, too. So do seeders return.
 
 mod support;
 
+use std::io::Read as _;
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -51,19 +55,19 @@ fn all_say(getters: &[Getter], test: impl Fn(&Value) -> bool) {
     }
 }
 
-/// Waits until what is kept beside the film names one of these addresses.
-fn has_saved(folder: &Folder, name: &str, addresses: &[String]) {
-    let file = folder.path(name).join(".film.mp4.headwater");
+/// Waits until a file is there in which `list` finds one of these addresses.
+fn has_saved(file: &Path, list: impl Fn(&Value) -> Option<Value>, addresses: &[String]) {
     let begun = Instant::now();
     loop {
-        let text = std::fs::read_to_string(&file).expect("the state file");
-        let state: Value = serde_json::from_str(&text).expect("JSON");
-        let saved = state["neighbours"].as_array().expect("a list");
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let state: Value = serde_json::from_str(&text).unwrap_or_default();
+        let saved = list(&state);
+        let saved = saved.as_ref().and_then(Value::as_array);
         let is_saved = |one: &Value| addresses.iter().any(|address| one == address);
-        if saved.iter().any(is_saved) {
+        if saved.is_some_and(|saved| saved.iter().any(is_saved)) {
             return;
         }
-        assert!(begun.elapsed() < PATIENCE, "{name} saved but {saved:?}");
+        assert!(begun.elapsed() < PATIENCE, "{file:?} has but {state}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -105,7 +109,8 @@ fn a_native_swarm_outlives_its_tracker_and_those_by_whom_peers_return() {
     let staying = GETTERS / 2 - SEEDERS / 2;
     let leaving = staying..GETTERS;
     for number in leaving.clone() {
-        has_saved(&folder, &name(number), &addresses);
+        let file = folder.path(&name(number)).join(".film.mp4.headwater");
+        has_saved(&file, |state| state.get("neighbours").cloned(), &addresses);
     }
     let by_nobody = by_tracker.map(str::to_owned);
     let by_nobody: Vec<&str> = by_nobody.iter().map(String::as_str).collect();
@@ -121,4 +126,34 @@ fn a_native_swarm_outlives_its_tracker_and_those_by_whom_peers_return() {
         assert!(seeder.interrupt().success());
     }
     all_say(&getters, has_company);
+}
+
+#[test]
+fn a_seeder_that_returns_without_a_tracker_calls_whom_it_knew() {
+    let folder = Folder::new();
+    folder.file("film.mp4", LENGTH);
+    create(&folder, "film.mp4", "film.torrent");
+    let seed = ["film.mp4", "--torrent", "film.torrent", "--no-tracker"];
+    let mut neighbour = Seeder::start(&folder, &seed);
+    let address = neighbour.says("tcp").to_owned();
+    let seed = [&seed[..], &["--state", "state"]].concat();
+    let named = [&seed[..], &["--peer", &address]].concat();
+    let mut seeder = Seeder::start(&folder, &named);
+    let file = folder.path("state/neighbours.json");
+    let of_the_only_one = |state: &Value| state.as_object()?.values().next().cloned();
+    has_saved(&file, of_the_only_one, std::slice::from_ref(&address));
+    assert!(neighbour.interrupt().success() && seeder.interrupt().success());
+
+    // Nobody names it this time.
+    let listener = TcpListener::bind(&address).expect("the neighbour's port");
+    let _seeder = Seeder::start(&folder, &seed);
+    let (heard, greetings) = channel();
+    std::thread::spawn(move || {
+        let mut greeting = [0; 20];
+        let (mut call, _) = listener.accept()?;
+        call.read_exact(&mut greeting)?;
+        heard.send(greeting).map_err(std::io::Error::other)
+    });
+    let greeting = greetings.recv_timeout(PATIENCE).expect("a call");
+    assert_eq!(&greeting, b"\x13BitTorrent protocol");
 }

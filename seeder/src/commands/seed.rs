@@ -73,6 +73,9 @@ pub fn run(seed: &Seed) -> Result<()> {
     })?;
     let mut shelf = Shelf::new(seed, at, engine.handle(), dht);
     shelf.fill()?;
+    if let Some(book) = shelf.address_book() {
+        engine.remember_in(book);
+    }
     let ready = ready(seed, &shelf, bound, (webrtc, tcp_at));
     let tracker = seed.own_tracker.then(track::embedded).transpose()?;
     let beside = tracker.clone().map_or_else(Router::new, tracker::router);

@@ -2,6 +2,7 @@
 //!
 //! It drives nothing; the command does, with what is made here.
 
+mod address_book;
 mod state;
 mod wish;
 
@@ -15,6 +16,7 @@ use crate::making::{self, Made};
 use crate::remote;
 use crate::storage::Storage;
 
+pub use address_book::AddressBook;
 pub use state::{Mark, State};
 pub use wish::{Wish, wishes};
 

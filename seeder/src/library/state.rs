@@ -13,7 +13,7 @@ use headwater_core::hash::sha1;
 use headwater_core::metainfo::{Limits, Metainfo};
 use serde::{Deserialize, Serialize};
 
-use super::Wish;
+use super::{AddressBook, Wish};
 use crate::making::{self, Made};
 use crate::private;
 use crate::source::SourceFile;
@@ -83,6 +83,11 @@ impl State {
         Ok(Self {
             folder: folder.to_owned(),
         })
+    }
+
+    /// Whom to call for what is seeded.
+    pub fn address_book(&self) -> AddressBook {
+        AddressBook::open(&self.folder)
     }
 
     /// The torrent of a wish, if its files are what they were when it was hashed.

@@ -17,7 +17,7 @@ use crate::dht::Dht;
 use crate::engine::Handle;
 use crate::error::{Error, Result};
 use crate::http::{Content, Published, Site, file_path, torrent_path};
-use crate::library::{self, Mark, State, Stocked, Wish, is_current};
+use crate::library::{self, AddressBook, Mark, State, Stocked, Wish, is_current};
 use crate::making::Made;
 use crate::report::{Links, Reloaded};
 use crate::storage::Storage;
@@ -29,6 +29,8 @@ pub(super) struct Shelf {
     seed: Seed,
     at: At,
     state: Option<State>,
+    /// Who was there before we started.
+    neighbours: Option<AddressBook>,
     engine: Handle,
     dht: Option<Dht>,
     items: Vec<Item>,
@@ -66,8 +68,10 @@ impl Shelf {
             let untold = |e| warn!("nothing is remembered in {}: {e}", folder.display());
             opened.map_err(untold).ok()
         };
+        let state = seed.state.as_ref().and_then(open);
         Self {
-            state: seed.state.as_ref().and_then(open),
+            neighbours: state.as_ref().map(State::address_book),
+            state,
             seed: seed.clone(),
             at,
             engine,
@@ -75,6 +79,11 @@ impl Shelf {
             items: Vec::new(),
             next: 0,
         }
+    }
+
+    /// Where peers are to be remembered, if anything is.
+    pub(super) fn address_book(&self) -> Option<AddressBook> {
+        self.state.as_ref().map(State::address_book)
     }
 
     /// Puts there what is asked for. What need not be there and cannot is complained of.
@@ -278,7 +287,17 @@ impl Shelf {
         for peer in &self.seed.peers {
             self.engine.hear(number, *peer);
         }
-        if let Some(dht) = self.dht.as_mut().filter(|_| !is_private) {
+        if is_private {
+            return Ok(());
+        }
+        // A tracker may be gone for good since then.
+        if let Some(neighbours) = &self.neighbours {
+            let known = neighbours.of(hashes.announced());
+            known
+                .iter()
+                .for_each(|peer| self.engine.hear(number, *peer));
+        }
+        if let Some(dht) = &mut self.dht {
             dht.search(number, hashes);
         }
         Ok(())

@@ -4,11 +4,18 @@ use super::*;
 
 /// What is said to one request on a connection of its own.
 async fn get(url: &str, path: &str) -> Vec<u8> {
-    let address = url
-        .trim_start_matches("ws://")
-        .trim_end_matches("/announce");
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    get_as(url, path, &format!("Host: {}\r\n", address_of(url))).await
+}
+
+fn address_of(url: &str) -> &str {
+    let address = url.trim_start_matches("ws://");
+    address.trim_end_matches("/announce")
+}
+
+/// The same with other fields in its head.
+async fn get_as(url: &str, path: &str, fields: &str) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address_of(url)).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\n{fields}Connection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut said = Vec::new();
     timeout(PATIENCE, stream.read_to_end(&mut said))
@@ -103,4 +110,41 @@ async fn behind_another_port_it_is_the_same_tracker() {
     drop(page);
     until_connections(&handle, 0).await;
     assert_eq!(handle.sockets(), 0);
+}
+
+/// Those of its pages that say something about this machine.
+const PAGES: [&str; 4] = ["/announce", "/metrics", "/scrape", "/stats"];
+
+#[tokio::test]
+async fn a_page_that_makes_its_own_name_lead_to_a_local_tracker_gets_nothing() {
+    let (_handle, url) = tracker(TrackerConfig {
+        is_local: true,
+        ..TrackerConfig::default()
+    })
+    .await;
+    for path in PAGES {
+        let said = get_as(&url, path, "Host: evil.example\r\n").await;
+        assert!(is_in(b"HTTP/1.1 421", &said), "{path}");
+    }
+    assert!(is_in(b"200 OK", &get(&url, "/stats").await));
+}
+
+#[tokio::test]
+async fn no_page_of_another_origin_is_let_read_what_is_answered() {
+    let (_handle, alone) = tracker(TrackerConfig::default()).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let beside = format!("ws://{}/announce", listener.local_addr().unwrap());
+    let handle = TrackerHandle::new(TrackerConfig::default()).unwrap();
+    tokio::spawn(crate::http::serve(listener, router(handle)));
+    for url in [alone, beside] {
+        for path in PAGES {
+            let fields = format!(
+                "Host: {}\r\nOrigin: https://evil.example\r\n",
+                address_of(&url)
+            );
+            let said = get_as(&url, path, &fields).await.to_ascii_lowercase();
+            assert!(is_in(b"http/1.1 ", &said), "{path}");
+            assert!(!is_in(b"access-control-allow", &said), "{path}");
+        }
+    }
 }
