@@ -1,29 +1,19 @@
 // What goes wrong in a page is said with a code, what happened, and what to do.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
-import { Browser } from "./browser.mjs";
+import { before, describe, test } from "node:test";
 import { SAMPLE, withSeeder } from "./headwater.mjs";
-import { serve } from "./server.mjs";
-import { openViewer, sha256 } from "./viewer.mjs";
+import { siteOfAll } from "./site.mjs";
+import { sha256 } from "./viewer.mjs";
 
 const HASH = "0123456789abcdef0123456789abcdef01234567";
 /** A port on which nobody listens. */
 const NOBODY = "ws://127.0.0.1:9/";
 
 describe("bad input to a page", { timeout: 120_000 }, () => {
-  let server;
-  let browser;
+  const site = siteOfAll();
   let page;
-  before(async () => {
-    server = await serve();
-    browser = await Browser.launch();
-    page = await openViewer(browser, server.url);
-  });
-  after(async () => {
-    await browser?.close();
-    await server?.close();
-  });
+  before(async () => (page = await site.view()));
 
   /** A v1 torrent of one piece of this length. */
   const torrentOfPiece = (length) =>
@@ -54,9 +44,9 @@ describe("bad input to a page", { timeout: 120_000 }, () => {
 
   test("a page without service workers says so, and can still read", () =>
     withSeeder(SAMPLE.mp4, [], async (seeder) => {
-      const page = await browser.open("about:blank");
+      const page = await site.browser.open("about:blank");
       await page.evaluateOnNewDocument(() => delete Navigator.prototype.serviceWorker);
-      await page.goto(server.url);
+      await page.goto(site.url);
       await page.waitForFunction("window.isLoaded === true");
       const outcome = await page.evaluate(async (magnet) => {
         window.torrent = await new window.Headwater().add(magnet).ready;

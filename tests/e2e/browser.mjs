@@ -1,6 +1,6 @@
 // One face for both browsers: Chromium over CDP, Firefox over WebDriver BiDi.
 //
-// Every launch has a profile of its own, thrown away at the end.
+// Every launch has a profile of its own, thrown away at the end. Tests share one launch (site.mjs).
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -56,10 +56,13 @@ const FIREFOX_PREFS = {
 export class Browser {
   #puppet;
   #profile;
+  #tabs;
 
-  constructor(puppet, profile) {
+  /** `tabs` is where its pages are opened: all of the browser, or a part of it. */
+  constructor(puppet, profile, tabs = puppet) {
     this.#puppet = puppet;
     this.#profile = profile;
+    this.#tabs = tabs;
   }
 
   static async launch({ kind = BROWSER, flags = [], prefs = {}, isThrottled = false } = {}) {
@@ -78,6 +81,15 @@ export class Browser {
     return new Browser(puppet, profile);
   }
 
+  /** As if launched anew, and at once: it shares the processes, and nothing of what pages leave behind. */
+  async apart() {
+    return new Browser(this.#puppet, null, await this.#puppet.createBrowserContext());
+  }
+
+  get isRunning() {
+    return this.#puppet.connected;
+  }
+
   /** The browser's first process; its children do the work. */
   get pid() {
     return this.#puppet.process().pid;
@@ -85,7 +97,7 @@ export class Browser {
 
   /** Opens a tab. What the page logs as an error ends up in `page.errors`. */
   async open(url) {
-    const page = await this.#puppet.newPage();
+    const page = await this.#tabs.newPage();
     page.errors = [];
     page.on("pageerror", (error) => page.errors.push(String(error?.message ?? error)));
     page.on("console", (message) => {
@@ -98,8 +110,8 @@ export class Browser {
   }
 
   async close() {
-    await this.#puppet.close().catch(() => {});
-    rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
+    await this.#tabs.close().catch(() => {});
+    if (this.#profile) rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 

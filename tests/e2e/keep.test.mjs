@@ -2,32 +2,25 @@
 // and when it cannot be had the film does not mind.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, beforeEach, describe, test } from "node:test";
-import { BROWSER, Browser } from "./browser.mjs";
+import { afterEach, beforeEach, describe, test } from "node:test";
+import { BROWSER } from "./browser.mjs";
 import { noise } from "./content.mjs";
 import { SAMPLE, withSeeder } from "./headwater.mjs";
-import { serve } from "./server.mjs";
-import { join, openViewer, sha256, until } from "./viewer.mjs";
+import { Site } from "./site.mjs";
+import { join, sha256, until } from "./viewer.mjs";
 
 describe("keeping", { timeout: 240_000 }, () => {
-  let browser;
-  let server;
-  before(async () => (browser = await Browser.launch()));
-  after(() => browser?.close());
   // What is kept belongs to an address: each test has one of its own.
-  beforeEach(async () => (server = await serve()));
-  afterEach(() => server?.close());
+  let site;
+  beforeEach(() => (site = new Site()).open());
+  afterEach(() => site.close());
 
   /** A page that keeps, for the length of `body`. */
-  const keeping = async (magnet, body, options = { keep: true }) => {
-    const page = await openViewer(browser, server.url);
-    try {
+  const keeping = (magnet, body, options = { keep: true }) =>
+    site.viewing(async (page) => {
       await join(page, magnet, options);
       return await body(page);
-    } finally {
-      await page.close();
-    }
-  };
+    });
 
   /** Reads the film to its end. */
   const reads = async (page, path = SAMPLE.mp4) => assert.equal(await page.evaluate(() => sha256OfFile()), sha256(path));
@@ -67,7 +60,7 @@ describe("keeping", { timeout: 240_000 }, () => {
 
   test("a kept piece that was altered is refused, and fetched again", async () => {
     await keepAll();
-    const vandal = await openViewer(browser, server.url);
+    const vandal = await site.view();
     await vandal.evaluate(async () => {
       const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle("headwater");
       for await (const torrent of folder.values()) {
@@ -154,7 +147,7 @@ describe("keeping", { timeout: 240_000 }, () => {
       keeping(magnet, async (page) => {
         await untilStorage(page, { state: "keeping" });
         const session = await page.createCDPSession();
-        await session.send("Storage.overrideQuotaForOrigin", { origin: new URL(server.url).origin, quotaSize: 1 });
+        await session.send("Storage.overrideQuotaForOrigin", { origin: new URL(site.url).origin, quotaSize: 1 });
         await page.evaluate(() => (window.standing = file.stream().getReader()).read().then(() => {}));
         await untilStorage(page, { state: "off", reason: "full" });
         await reads(page, noise(16));
@@ -163,7 +156,7 @@ describe("keeping", { timeout: 240_000 }, () => {
 
   test("of two tabs one keeps; the other goes on without, and keeps when the first is gone", () =>
     withSeeder(SAMPLE.mp4, [], async ({ ready: { magnet } }) => {
-      const first = await openViewer(browser, server.url);
+      const first = await site.view();
       await join(first, magnet, { keep: true });
       await untilStorage(first, { state: "keeping" });
       await keeping(magnet, async (second) => {

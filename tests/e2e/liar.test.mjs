@@ -2,26 +2,16 @@
 
 import assert from "node:assert/strict";
 import { join as joinPath } from "node:path";
-import { after, before, describe, test } from "node:test";
-import { Browser } from "./browser.mjs";
+import { describe, test } from "node:test";
 import { noise } from "./content.mjs";
 import { ADDRESS, JsonProcess, ROOT, SAMPLE, withSeeder } from "./headwater.mjs";
-import { serve } from "./server.mjs";
-import { join, openViewer, seen, sha256, until, untilPeers } from "./viewer.mjs";
+import { siteOfAll } from "./site.mjs";
+import { join, seen, sha256, until, untilPeers } from "./viewer.mjs";
 
 const LIAR = joinPath(process.env.HEADWATER_BIN ?? joinPath(ROOT, "target/debug"), "liar");
 
 describe("a liar in the swarm", { timeout: 180_000 }, () => {
-  let server;
-  let browser;
-  before(async () => {
-    server = await serve();
-    browser = await Browser.launch();
-  });
-  after(async () => {
-    await browser?.close();
-    await server?.close();
-  });
+  const site = siteOfAll();
 
   /** A page with one honest peer and one that lies. */
   const beside = (film, flags, body) =>
@@ -31,11 +21,11 @@ describe("a liar in the swarm", { timeout: 180_000 }, () => {
       const liar = new JsonProcess(LIAR, [tracker, v1 ?? v2.slice(0, 40), ADDRESS]);
       try {
         await liar.line();
-        const page = await openViewer(browser, server.url);
-        await join(page, magnet);
-        await untilPeers(page, 2);
-        await body(page, liar);
-        await page.close();
+        await site.viewing(async (page) => {
+          await join(page, magnet);
+          await untilPeers(page, 2);
+          await body(page, liar);
+        });
       } finally {
         await liar.stop();
       }
@@ -61,7 +51,7 @@ describe("a liar in the swarm", { timeout: 180_000 }, () => {
 
   test("the film plays beside it", () =>
     beside(SAMPLE.mp4, [], async (page) => {
-      const { isEnded } = await page.evaluate(() => window.play(4));
+      const { isEnded } = await page.evaluate(() => window.play(8));
       assert.ok(isEnded);
     }));
 });

@@ -1,35 +1,23 @@
 // What a browser does to pages and service workers, and a page to its clients.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
-import { BROWSER, Browser } from "./browser.mjs";
+import { describe, test } from "node:test";
+import { BROWSER } from "./browser.mjs";
 import { SAMPLE, withSeeder } from "./headwater.mjs";
-import { serve } from "./server.mjs";
-import { join, openViewer, sha256, until } from "./viewer.mjs";
+import { siteOfAll } from "./site.mjs";
+import { join, sha256, until } from "./viewer.mjs";
 
 describe("a page's life", { timeout: 240_000 }, () => {
-  let server;
-  let browser;
-  before(async () => {
-    server = await serve();
-    browser = await Browser.launch();
-  });
-  after(async () => {
-    await browser?.close();
-    await server?.close();
-  });
+  const site = siteOfAll();
 
   /** Joins the film's swarm in a page of its own. */
   const watching = (body) =>
-    withSeeder(SAMPLE.mp4, [], async (seeder) => {
-      const page = await openViewer(browser, server.url);
-      try {
-        await join(page, seeder.ready.magnet);
-        await body(page, seeder.ready.magnet);
-      } finally {
-        await page.close();
-      }
-    });
+    withSeeder(SAMPLE.mp4, [], ({ ready: { magnet } }) =>
+      site.viewing(async (page) => {
+        await join(page, magnet);
+        await body(page, magnet);
+      }),
+    );
 
   /** Starts the film, if it does not play, and waits until it has played past `time`. */
   const playsPast = async (page, time) => {

@@ -1,37 +1,20 @@
 // What the package offers a page's author beyond playing one file.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
 import { join as path } from "node:path";
-import { Browser } from "./browser.mjs";
+import { describe, test } from "node:test";
 import { noise } from "./content.mjs";
 import { JsonProcess, ROOT, SAMPLE, withSeeder } from "./headwater.mjs";
-import { serve } from "./server.mjs";
-import { join, openViewer, sha256, until } from "./viewer.mjs";
+import { siteOfAll } from "./site.mjs";
+import { join, sha256, until } from "./viewer.mjs";
 
 const HLS = path(ROOT, "tests/sample/hls");
 const BINARY = process.env.HEADWATER ?? path(ROOT, "target/debug/headwater");
 
 describe("a page's author", { timeout: 300_000 }, () => {
-  let server;
-  let browser;
-  before(async () => {
-    server = await serve({ folders: { "/hls.mjs": path(ROOT, "tests/e2e/node_modules/hls.js/dist/hls.light.mjs"), "/film.mp4": SAMPLE.mp4, "/media-chrome/": path(ROOT, "web/node_modules/media-chrome/dist/") } });
-    browser = await Browser.launch();
-  });
-  after(async () => {
-    await browser?.close();
-    await server?.close();
-  });
+  const site = siteOfAll({ folders: { "/hls.mjs": path(ROOT, "tests/e2e/node_modules/hls.js/dist/hls.light.mjs"), "/film.mp4": SAMPLE.mp4, "/media-chrome/": path(ROOT, "web/node_modules/media-chrome/dist/") } });
 
-  const withPage = async (body) => {
-    const page = await openViewer(browser, server.url);
-    try {
-      return await body(page);
-    } finally {
-      await page.close();
-    }
-  };
+  const withPage = (body) => site.viewing(body);
   const watching = (film, flags, body) => withSeeder(film, flags, (seeder) => withPage((page) => body(page, seeder.ready.magnet)));
   const plays = (page, selector) => until(page, (selector) => document.querySelector(selector).currentTime > 0.3, selector);
 
@@ -133,7 +116,7 @@ describe("a page's author", { timeout: 300_000 }, () => {
     }));
 
   test("pauses a torrent, and nothing comes until it is resumed", () =>
-    watching(noise(8), ["--upload-limit", "1MB"], async (page, magnet) => {
+    watching(noise(4), ["--upload-limit", "1MB"], async (page, magnet) => {
       await join(page, magnet);
       await page.evaluate(() => (window.whole = window.sha256OfFile()));
       await until(page, () => torrent.stats.received > 500_000);
@@ -145,7 +128,7 @@ describe("a page's author", { timeout: 300_000 }, () => {
       await page.evaluate(() => torrent.resume());
       await until(page, () => torrent.peers.length > 0);
       assert.ok((await page.evaluate(() => torrent.stats.received)) >= paused);
-      assert.equal(await page.evaluate(() => window.whole), sha256(noise(8)));
+      assert.equal(await page.evaluate(() => window.whole), sha256(noise(4)));
     }));
 
   test("deselects a file before its first byte, and selects it again", () =>
@@ -198,7 +181,7 @@ describe("a page's author", { timeout: 300_000 }, () => {
   });
 
   test("lets nothing be given, or no more than so much", () =>
-    withSeeder(noise(8), ["--upload-limit", "1MB"], async (seeder) => {
+    withSeeder(noise(4), ["--upload-limit", "2MB"], async (seeder) => {
       const BUDGET = 256 * 1024;
       await withPage((taker) =>
         withPage(async (first) => {
@@ -217,7 +200,7 @@ describe("a page's author", { timeout: 300_000 }, () => {
     }));
 
   test("gives no more in a month than all tabs of the site may together", () =>
-    withSeeder(noise(8), ["--upload-limit", "2MB"], async (seeder) => {
+    withSeeder(noise(4), ["--upload-limit", "2MB"], async (seeder) => {
       const BUDGET = 256 * 1024;
       const options = { uploadBytesPerMonth: BUDGET, add: { share: "share" } };
       await withPage((giver) =>

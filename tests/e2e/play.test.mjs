@@ -1,41 +1,28 @@
 // The sample film in a real browser, from a native seeder over WebRTC.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
-import { Browser } from "./browser.mjs";
+import { describe, test } from "node:test";
 import { SAMPLE, withSeeder } from "./headwater.mjs";
-import { serve } from "./server.mjs";
-import { join, openViewer, seen, sha256 } from "./viewer.mjs";
+import { siteOfAll } from "./site.mjs";
+import { join, seen, sha256 } from "./viewer.mjs";
 
 describe("a page plays a film from the native seeder", { timeout: 240_000 }, () => {
-  let server;
-  let browser;
-  before(async () => {
-    server = await serve();
-    browser = await Browser.launch();
-  });
-  after(async () => {
-    await browser?.close();
-    await server?.close();
-  });
+  const site = siteOfAll();
 
   /** Joins the sample's swarm in a page of its own. */
   const watching = (sample, options, body) =>
-    withSeeder(sample, [], async (seeder) => {
-      const page = await openViewer(browser, server.url);
-      try {
-        await join(page, seeder.ready.magnet, options);
+    withSeeder(sample, [], ({ ready: { magnet } }) =>
+      site.viewing(async (page) => {
+        await join(page, magnet, options);
         await body(page);
         assert.deepEqual(await seen(page, "blockRefused", "pieceRefused"), []);
-      } finally {
-        await page.close();
-      }
-    });
+      }),
+    );
 
   for (const [kind, sample] of Object.entries(SAMPLE)) {
     test(`${kind}: from start to end without a stall`, () =>
       watching(sample, {}, async (page) => {
-        const { stalls, isEnded, played, duration } = await page.evaluate(() => window.play(4));
+        const { stalls, isEnded, played, duration } = await page.evaluate(() => window.play(8));
         assert.deepEqual(stalls, []);
         assert.ok(isEnded);
         assert.ok(Math.abs(played - duration) < 0.1, `${played} of ${duration} s`);
@@ -57,7 +44,7 @@ describe("a page plays a film from the native seeder", { timeout: 240_000 }, () 
   test("with messages forwarded by the page it plays as well", () =>
     watching(SAMPLE.mp4, { forwardMessages: true }, async (page) => {
       assert.ok(await page.evaluate(() => window.client.isForwarding));
-      const { stalls, isEnded } = await page.evaluate(() => window.play(4));
+      const { stalls, isEnded } = await page.evaluate(() => window.play(8));
       assert.ok(isEnded);
       assert.deepEqual(stalls, []);
     }));

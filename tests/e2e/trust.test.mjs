@@ -4,11 +4,12 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join as joinPath } from "node:path";
-import { after, before, describe, test } from "node:test";
-import { BROWSER, Browser, withBrowser } from "./browser.mjs";
+import { describe, test } from "node:test";
+import { BROWSER, withBrowser } from "./browser.mjs";
 import { noise } from "./content.mjs";
 import { SAMPLE, withSeeder } from "./headwater.mjs";
 import { serve } from "./server.mjs";
+import { siteOfAll } from "./site.mjs";
 import { join, openViewer, sha256, until } from "./viewer.mjs";
 
 const HTML = "<!doctype html><script>top.attacked = true; opener && (opener.attacked = true)</script>";
@@ -31,28 +32,16 @@ const ATTEMPTS = 3;
 const FROZEN_MS = 3_000;
 
 describe("a page is safe", { timeout: 240_000 }, () => {
-  let server;
-  let browser;
-  before(async () => {
-    server = await serve();
-    browser = await Browser.launch();
-  });
-  after(async () => {
-    await browser?.close();
-    await server?.close();
-  });
+  const site = siteOfAll();
 
   /** Joins the swarm of what lies at `path` in a page of its own. */
   const joined = (path, body) =>
-    withSeeder(path, [], async (seeder) => {
-      const page = await openViewer(browser, server.url);
-      try {
-        await join(page, seeder.ready.magnet);
-        await body(page, seeder.ready);
-      } finally {
-        await page.close();
-      }
-    });
+    withSeeder(path, [], ({ ready }) =>
+      site.viewing(async (page) => {
+        await join(page, ready.magnet);
+        await body(page, ready);
+      }),
+    );
 
   test("from torrents that bring pages, scripts, styles and pictures that run", async () => {
     const folder = mkdtempSync(joinPath(tmpdir(), "headwater-hostile-"));
@@ -117,7 +106,7 @@ describe("a page is safe", { timeout: 240_000 }, () => {
       await joined(SAMPLE.mp4, async (page) => {
         const url = await page.evaluate(() => file.url);
         assert.equal(await page.evaluate((url) => fetch(url, { headers: { range: "bytes=0-9" } }).then(({ status }) => status), url), 206);
-        const stranger = await browser.open(other.url);
+        const stranger = await site.browser.open(other.url);
         const read = await stranger.evaluate(async (url) => ({
           fetched: await fetch(url).then(() => true, () => false),
           played: await new Promise((resolve) => {
@@ -136,7 +125,7 @@ describe("a page is safe", { timeout: 240_000 }, () => {
 
   test("from being seen by more than it must: its connections ask no STUN server, and offer addresses of its own alone", () =>
     withSeeder(SAMPLE.mp4, [], async (seeder) => {
-      const page = await browser.open("about:blank");
+      const page = await site.browser.open("about:blank");
       await page.evaluateOnNewDocument(() => {
         window.connections = [];
         window.RTCPeerConnection = class extends RTCPeerConnection {
@@ -146,7 +135,7 @@ describe("a page is safe", { timeout: 240_000 }, () => {
           }
         };
       });
-      await page.goto(server.url);
+      await page.goto(site.url);
       await page.waitForFunction("window.isLoaded === true");
       if (BROWSER === "chromium") await page.evaluate(() => navigator.mediaDevices.getUserMedia({ audio: true }).then(() => {}));
       await join(page, seeder.ready.magnet);
@@ -166,7 +155,7 @@ describe("a page is safe", { timeout: 240_000 }, () => {
 
   test("from a second tab of its site: both play, and one goes on when the other is closed", () =>
     joined(SAMPLE.mp4, async (page, { magnet }) => {
-      const second = await openViewer(browser, server.url);
+      const second = await site.view();
       await join(second, magnet);
       const plays = async (tab) => {
         await tab.bringToFront();
@@ -185,7 +174,7 @@ describe("a page is safe", { timeout: 240_000 }, () => {
 
   test("from elements that come and go: fifty leave no torrent, no connection and no second worker", () =>
     withSeeder(SAMPLE.mp4, [], async (seeder) => {
-      const page = await openViewer(browser, server.url);
+      const page = await site.view();
       const left = await page.evaluate(async (magnet) => {
         await import("/pkg/element.js");
         const { sharedClient } = await import("/pkg/headwater.js");
@@ -213,7 +202,7 @@ describe("a page is safe", { timeout: 240_000 }, () => {
       joined(SAMPLE.mp4, async (page) => {
         await page.evaluate(() => file.streamTo(film).then(() => film.play()));
         await until(page, () => film.currentTime > 0.5);
-        const inFront = await browser.open("about:blank");
+        const inFront = await site.browser.open("about:blank");
         const session = await page.createCDPSession();
         await session.send("Page.setWebLifecycleState", { state: "frozen" });
         await new Promise((resolve) => setTimeout(resolve, FROZEN_MS));
@@ -233,7 +222,7 @@ describe("a page is safe", { timeout: 240_000 }, () => {
       withSeeder(noise(64), [], (seeder) =>
         withBrowser(
           async (browser) => {
-            const page = await openViewer(browser, server.url);
+            const page = await openViewer(browser, site.url);
             /** Joins anew and reads it all; answers in ms. */
             const taken = () =>
               page.evaluate(async (magnet) => {

@@ -13,6 +13,6 @@ const TARGET: &str = "wasm32v1-none";
 /// # Errors
 /// If it does not compile, or there is no compiler for that target.
 pub(crate) fn check() -> Result<()> {
-    let mut cargo = Toolchain::find(TARGET)?.cargo("build", TARGET, "core,alloc");
+    let mut cargo = Toolchain::find(TARGET)?.cargo("check", TARGET, "core,alloc");
     sh::run(cargo.args(["--package", "headwater-core", "--lib"]))
 }

@@ -1,8 +1,11 @@
 //! Running other programs from the root of the repository.
 
 use std::ffi::OsStr;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::{io, thread};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -53,6 +56,52 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
         .with_context(|| format!("cannot run {}", shown(command)))?;
     if !status.success() {
         bail!("{} ended with {status}", shown(command));
+    }
+    Ok(())
+}
+
+/// Runs them all to their ends, so many at once, each one's output shown when it ends; anything but success is an error.
+///
+/// For what waits more than it computes.
+pub(crate) fn run_side_by_side(commands: Vec<Command>, at_once: usize) -> Result<()> {
+    let waiting = Mutex::new(commands.into_iter());
+    let next = || waiting.lock().ok()?.next();
+    let failed = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(|| {
+                while let Some(mut command) = next() {
+                    if let Err(error) = run_and_show(&mut command) {
+                        failed
+                            .lock()
+                            .map(|mut failed| failed.push(error.to_string()))
+                            .ok();
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap_or_default();
+    if !failed.is_empty() {
+        bail!("{}", failed.join("; "));
+    }
+    Ok(())
+}
+
+/// As [`run`], with its output in one piece.
+fn run_and_show(command: &mut Command) -> Result<()> {
+    let words = shown(command);
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot run {words}"))?;
+    // Held to the end: what others say does not come between.
+    let mut out = io::stdout().lock();
+    writeln!(out, "--- {words}")?;
+    out.write_all(&output.stdout)?;
+    out.write_all(&output.stderr)?;
+    if !output.status.success() {
+        bail!("{words} ended with {}", output.status);
     }
     Ok(())
 }

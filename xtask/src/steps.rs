@@ -14,6 +14,9 @@ struct Step {
     run: fn() -> Result<()>,
 }
 
+/// This program is compiled once, in a profile of its own.
+const ALL_BUT_OURSELVES: [&str; 3] = ["--workspace", "--exclude", "xtask"];
+
 const STEPS: &[Step] = &[
     Step {
         name: "setup",
@@ -168,17 +171,20 @@ fn docs() -> Result<()> {
 }
 
 fn unit() -> Result<()> {
+    sh::run(&mut sh::cargo([
+        "test",
+        "--quiet",
+        "--package",
+        "xtask",
+        "--profile",
+        "xtask",
+    ]))?;
     if sh::succeeds(&mut sh::cargo(["nextest", "--version"])) {
-        sh::run(&mut sh::cargo([
-            "nextest",
-            "run",
-            "--no-fail-fast",
-            "--status-level",
-            "slow",
-        ]))?;
-        return sh::run(&mut sh::cargo(["test", "--doc", "--quiet"]));
+        let args = ["nextest", "run", "--no-fail-fast", "--status-level", "slow"];
+        sh::run(sh::cargo(args).args(ALL_BUT_OURSELVES))?;
+        return sh::run(sh::cargo(["test", "--doc", "--quiet"]).args(ALL_BUT_OURSELVES));
     }
-    sh::run(&mut sh::cargo(["test", "--no-fail-fast", "--quiet"]))
+    sh::run(sh::cargo(["test", "--no-fail-fast", "--quiet"]).args(ALL_BUT_OURSELVES))
 }
 
 fn web() -> Result<()> {
@@ -203,46 +209,33 @@ pub(crate) fn build_web() -> Result<()> {
     sh::run(sh::command("npm", ["run", "build", "--silent"]).current_dir(sh::root().join("web")))
 }
 
+/// All binaries in one go, from the very crates that `unit` has compiled: asked for one package at a time,
+/// cargo compiles half of the dependencies again, with fewer features.
 fn build() -> Result<()> {
-    sh::run(&mut sh::cargo([
-        "build",
-        "--quiet",
-        "--package",
-        "headwater",
-    ]))?;
-    sh::run(&mut sh::cargo([
-        "build",
-        "--quiet",
-        "--package",
-        "headwater-tests",
-        "--bins",
-    ]))
+    sh::run(sh::cargo(["build", "--quiet", "--bins"]).args(ALL_BUT_OURSELVES))
 }
+
+/// Scripts of `interop` at once: others' clients look at their peers every few seconds, and wait in between.
+const SCRIPTS_AT_ONCE: usize = 3;
 
 /// Against libtorrent and players; every script that ends in success has passed.
 fn interop() -> Result<()> {
-    for script in files("tests/interop", ".py")? {
-        println!("--- {}", script.display());
-        sh::run(
-            sh::command(setup::venv_python(), [script])
-                .env("HEADWATER", debug("headwater"))
-                .env("PYTHONDONTWRITEBYTECODE", "1"),
-        )?;
-    }
-    Ok(())
+    let mut scripts = files("tests/interop", ".py")?;
+    // As long as half of the others together, so it is first.
+    scripts.sort_by_key(|script| !script.ends_with("transmission.py"));
+    let stories = scripts.into_iter().map(|script| {
+        let mut story = sh::command(setup::venv_python(), [script]);
+        story
+            .env("HEADWATER", debug("headwater"))
+            .env("PYTHONDONTWRITEBYTECODE", "1");
+        story
+    });
+    sh::run_side_by_side(stories.collect(), SCRIPTS_AT_ONCE)
 }
 
 /// Ten thousand sockets at the tracker.
 fn soak() -> Result<()> {
-    let args = [
-        "run",
-        "--quiet",
-        "--package",
-        "headwater-load",
-        "--",
-        "soak",
-    ];
-    sh::run(sh::cargo(args).env("HEADWATER", debug("headwater")))
+    sh::run(sh::command(debug("headwater-load"), ["soak"]).env("HEADWATER", debug("headwater")))
 }
 
 fn e2e_chromium() -> Result<()> {
@@ -309,10 +302,7 @@ fn tests(under: &str) -> Result<Vec<PathBuf>> {
 }
 
 fn browser_tests(browser: &str, files: &[PathBuf]) -> std::process::Command {
-    let mut node = sh::command(
-        "node",
-        ["--test", "--test-concurrency=1", "--test-reporter=spec"],
-    );
+    let mut node = sh::command("node", ["--test-reporter=spec", "tests/e2e/all.mjs"]);
     node.args(files)
         .env("HEADWATER", debug("headwater"))
         .env("BROWSER", browser);

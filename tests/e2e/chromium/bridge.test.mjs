@@ -6,11 +6,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join as joinPath } from "node:path";
 import { test } from "node:test";
-import { withBrowser } from "../browser.mjs";
 import { noise } from "../content.mjs";
 import { BINARY, CACHE, JsonProcess, ROOT } from "../headwater.mjs";
-import { serve } from "../server.mjs";
-import { join, openViewer, sha256 } from "../viewer.mjs";
+import { withSite } from "../site.mjs";
+import { join, sha256 } from "../viewer.mjs";
 
 const PYTHON = joinPath(CACHE, "venv/bin/python");
 
@@ -21,15 +20,14 @@ for (const [version, flags] of [["hybrid", []], ["v2", ["--v2"]]]) {
     const torrent = joinPath(here, "film.torrent");
     const running = [];
     const start = (...args) => (running.push(new JsonProcess(...args)), running.at(-1));
-    const server = await serve();
     try {
       const tracker = (await start(BINARY, ["track", "--json", "--listen", "127.0.0.1:0"]).line()).tracker;
       const create = ["create", film, "-o", torrent, "--tracker", tracker, "--json", ...flags];
       const { magnet } = JSON.parse(execFileSync(BINARY, create, { encoding: "utf8" }));
       const seed = joinPath(ROOT, "tests/e2e/libtorrent/seed.py");
       const { port } = await start(PYTHON, [seed, dirname(film), torrent]).line();
-      await withBrowser(async (browser) => {
-        const page = await openViewer(browser, server.url);
+      await withSite(async (site) => {
+        const page = await site.view();
         const joined = join(page, magnet);
         const out = joinPath(here, basename(film));
         start(BINARY, ["get", torrent, "--out", out, "--seed", "--json", "--peer", `127.0.0.1:${port}`]);
@@ -38,7 +36,6 @@ for (const [version, flags] of [["hybrid", []], ["v2", ["--v2"]]]) {
       });
     } finally {
       await Promise.all(running.map((process) => process.stop()));
-      await server.close();
       rmSync(here, { recursive: true, force: true });
     }
   });

@@ -6,11 +6,11 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { basename } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { Browser } from "../browser.mjs";
 import { film } from "../content.mjs";
 import { axeViolations, DemoPage, PICTURES } from "../demo-page.mjs";
 import { SAMPLE, seed } from "../headwater.mjs";
 import { serve } from "../server.mjs";
+import { sharedBrowser } from "../site.mjs";
 
 describe("the demo page", { timeout: 300_000 }, () => {
   let browser;
@@ -18,7 +18,7 @@ describe("the demo page", { timeout: 300_000 }, () => {
   before(async () => {
     mkdirSync(PICTURES, { recursive: true });
     seeder = await seed(film(90), "--demo-controls");
-    browser = await Browser.launch();
+    browser = await sharedBrowser();
   });
   after(async () => {
     await browser?.close();

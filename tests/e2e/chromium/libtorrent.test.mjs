@@ -3,34 +3,24 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { join as joinPath } from "node:path";
-import { after, before, describe, test } from "node:test";
-import { Browser } from "../browser.mjs";
+import { before, describe, test } from "node:test";
 import { CACHE, ROOT, SAMPLE, withSeeder } from "../headwater.mjs";
-import { serve } from "../server.mjs";
-import { join, openViewer, sha256 } from "../viewer.mjs";
+import { siteOfAll } from "../site.mjs";
+import { join, sha256 } from "../viewer.mjs";
 
 const PYTHON = joinPath(CACHE, "venv/bin/python");
 const TORRENTS = joinPath(CACHE, "libtorrent");
 
 describe("torrents made by libtorrent", { timeout: 120_000 }, () => {
-  let server;
-  let browser;
-  before(async () => {
-    execFileSync(PYTHON, [joinPath(ROOT, "tests/e2e/libtorrent/make_torrents.py"), SAMPLE.mp4, TORRENTS]);
-    server = await serve({ folders: { "/torrents/": `${TORRENTS}/` } });
-    browser = await Browser.launch();
-  });
-  after(async () => {
-    await browser?.close();
-    await server?.close();
-  });
+  const site = siteOfAll({ folders: { "/torrents/": `${TORRENTS}/` } });
+  before(() => void execFileSync(PYTHON, [joinPath(ROOT, "tests/e2e/libtorrent/make_torrents.py"), SAMPLE.mp4, TORRENTS]));
 
   for (const version of ["v1", "v2", "hybrid"]) {
     test(version, () => {
       const torrent = joinPath(TORRENTS, `${version}.torrent`);
       return withSeeder(SAMPLE.mp4, ["--torrent", torrent], async (seeder) => {
         const tracker = new URL(seeder.ready.magnet).searchParams.get("tr");
-        const page = await openViewer(browser, server.url);
+        const page = await site.view();
         const { infoHashV1, infoHashV2, pieceLength } = await join(page, `/torrents/${version}.torrent`, {
           add: { trackers: [tracker] },
         });

@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { join as joinPath } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { Browser } from "../browser.mjs";
 import { JsonProcess, ROOT, SAMPLE, seed } from "../headwater.mjs";
 import { serve } from "../server.mjs";
+import { siteOfAll } from "../site.mjs";
 import { join, openViewer, sha256, until } from "../viewer.mjs";
 
 const WEBTORRENT = joinPath(ROOT, "tests/bench/webtorrent");
@@ -16,13 +16,11 @@ const FILM = SAMPLE.mp4;
 describe("WebTorrent", { timeout: 240_000 }, () => {
   const hash = sha256(FILM);
   const running = [];
-  let browser;
-  let ours;
+  const site = siteOfAll({ folders: { "/sample/": joinPath(ROOT, "tests/sample/") } });
   let theirs = [];
   let tracker;
 
   before(async () => {
-    ours = await serve({ folders: { "/sample/": joinPath(ROOT, "tests/sample/") } });
     // Origins of their own: WebTorrent's pages of one origin share what they have.
     theirs = await Promise.all(
       ["127.0.0.2", "127.0.0.3"].map((address) =>
@@ -36,20 +34,18 @@ describe("WebTorrent", { timeout: 240_000 }, () => {
         }),
       ),
     );
-    browser = await Browser.launch();
     const process = new JsonProcess("node", [TRACKER, "127.0.0.1"]);
     running.push(process);
     tracker = (await process.line()).websocket;
   });
   after(async () => {
-    await browser?.close();
     await Promise.all(running.map((process) => process.stop()));
-    await Promise.all([ours, ...theirs].map((server) => server?.close()));
+    await Promise.all(theirs.map((server) => server.close()));
   });
 
   /** A page of WebTorrent's, and a page of ours. */
-  const theirPage = (origin = 0) => openViewer(browser, `${theirs[origin].url}webtorrent.html`);
-  const ourPage = () => openViewer(browser, ours.url);
+  const theirPage = (origin = 0) => openViewer(site.browser, `${theirs[origin].url}webtorrent.html`);
+  const ourPage = () => site.view();
 
   /** What our page reads of a torrent, and from whom. */
   async function watch(page, magnet) {

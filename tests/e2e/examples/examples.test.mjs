@@ -7,9 +7,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
-import { BROWSER, Browser } from "../browser.mjs";
+import { BROWSER } from "../browser.mjs";
 import { ROOT, SAMPLE, seed } from "../headwater.mjs";
 import { serve } from "../server.mjs";
+import { sharedBrowser } from "../site.mjs";
 
 const WEB = join(ROOT, "web");
 /** Their built folders, and the pages in them. */
@@ -30,7 +31,7 @@ describe("an example", { timeout: 600_000 }, () => {
   before(async () => {
     const [{ filename }] = JSON.parse(run("npm", ["pack", "--json", "--silent", "--ignore-scripts", "--pack-destination", folder], WEB));
     tarball = join(folder, filename);
-    browser = await Browser.launch();
+    browser = await sharedBrowser();
     seeder = await seed(SAMPLE.mp4);
   });
   after(async () => {
