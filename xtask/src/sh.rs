@@ -39,14 +39,25 @@ where
     command
 }
 
-/// The cargo that runs us.
+/// The cargo that runs us, as if called by hand.
+///
+/// What it told us of ourselves is not for others: build scripts that look at it (ring's does) would run again, and
+/// all that depends on them be compiled again, whenever a build by hand follows ours or the other way round.
 pub(crate) fn cargo<I, S>(args: I) -> Command
 where
     I: IntoIterator<Item = S>,
     S: AsRef<OsStr>,
 {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    command(cargo, args)
+    let mut command = command(cargo, args);
+    let about_us = |name: &OsStr| {
+        let name = name.to_string_lossy();
+        name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+    };
+    for (name, _) in std::env::vars_os().filter(|(name, _)| about_us(name)) {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// Runs it to its end, output shown; anything but success is an error.
