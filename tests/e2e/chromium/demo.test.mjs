@@ -129,6 +129,14 @@ describe("the demo page", { timeout: 300_000 }, () => {
       await page.check("Share");
       await page.choose("In all", "10 MB");
       await page.shows(/9\.5 MiB left of the budget/);
+      // As if this site had given two gigabytes since the month began.
+      await page.evaluate((month) => localStorage.setItem("headwater.given", JSON.stringify({ month, bytes: 2e9 })), new Date().toISOString().slice(0, 7));
+      await page.choose("In a month", "1 GB");
+      await page.shows(/Pieces are taken, none is given: the budget is used up/);
+      await page.plays();
+      await page.choose("In a month", "10 GB");
+      await page.shows(/Pieces are taken from other viewers and given to them/);
+      assert.deepEqual(await axeViolations(page), []);
     }));
 
   test("keys alone will do", () =>

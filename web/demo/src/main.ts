@@ -86,6 +86,14 @@ limits.onMemory = () => {
   const { film } = demo;
   if (film && !film.isOurs) open(film.id, player.video.currentTime);
 };
+limits.onMonth = () => {
+  const { client, film } = demo;
+  const at = player.video.currentTime;
+  close();
+  demo.client = null;
+  void client?.destroy();
+  if (film) open(film.id, at);
+};
 
 void start();
 
@@ -138,7 +146,7 @@ function give(files: readonly File[]): void {
 
 function client(): Headwater {
   if (demo.client) return demo.client;
-  demo.client = new Headwater();
+  demo.client = new Headwater(limits.clientOptions);
   demo.client.on("error", fail);
   void demo.client.ready.then(() => demo.film && !demo.film.torrent.name && player.setPhase(demo.film.isOurs ? "Hashing…" : "Asking the tracker…"), () => {});
   return demo.client;

@@ -1,5 +1,5 @@
 /** Limits and consent: what is given, how much of it, and what leaves this machine. */
-import type { Share, Sharing, Stats, UploadLimits } from "headwater";
+import type { HeadwaterOptions, Share, Sharing, Stats, UploadLimits } from "headwater";
 import { element, make, setText } from "../dom.js";
 import type { Figures, Film, View } from "../film.js";
 import * as format from "../format.js";
@@ -19,16 +19,21 @@ const WORDS: Record<Share, string> = {
   off: "No tracker and no peer is spoken to",
 };
 
+const MONTH_KEY = "headwater-month";
+
 /** The card of that name. */
 export class Limits implements View {
   readonly #rate = element("upload-rate", HTMLSelectElement);
   readonly #bytes = element("upload-bytes", HTMLSelectElement);
+  readonly #month = element("upload-month", HTMLSelectElement);
   readonly #window = element("window-bytes", HTMLSelectElement);
   readonly #radios = [...document.querySelectorAll<HTMLInputElement>('input[name="share"]')];
   #film: Film | null = null;
   #asked: Share | undefined;
   /** Called when what a torrent is opened with became another. */
   onMemory: () => void = () => {};
+  /** Called when what a client is made with became another. */
+  onMonth: () => void = () => {};
 
   constructor() {
     for (const radio of this.#radios) {
@@ -41,6 +46,12 @@ export class Limits implements View {
       select.addEventListener("change", () => this.#film?.torrent.setLimits(this.upload));
     }
     this.#window.addEventListener("change", () => this.onMemory());
+    // A month is longer than a visit.
+    this.#month.value = localStorage.getItem(MONTH_KEY) ?? "";
+    this.#month.addEventListener("change", () => {
+      localStorage.setItem(MONTH_KEY, this.#month.value);
+      this.onMonth();
+    });
   }
 
   /** What a torrent is to be opened with; share is left to the device until the visitor says. */
@@ -48,12 +59,19 @@ export class Limits implements View {
     return { ...this.upload, windowBytes: Number(this.#window.value), ...(this.#asked && { share: this.#asked }) };
   }
 
+  /** What a client is to be made with. */
+  get clientOptions(): Pick<HeadwaterOptions, "uploadBytesPerMonth"> {
+    return { uploadBytesPerMonth: bytesOf(this.#month) };
+  }
+
   private get upload(): UploadLimits {
-    return { uploadRate: Number(this.#rate.value), uploadBytes: this.#bytes.value === "" ? Infinity : Number(this.#bytes.value) };
+    return { uploadRate: Number(this.#rate.value), uploadBytes: bytesOf(this.#bytes) };
   }
 
   open(film: Film): void {
     this.#film = film;
+    // Another client would not have this tab's files.
+    this.#month.disabled = film.isOurs;
     film.torrent.on("sharing", (sharing) => this.#showSharing(sharing));
     film.torrent.on("trackerState", () => this.#showLeaves(film));
     this.#showSharing(film.torrent.sharing);
@@ -67,6 +85,7 @@ export class Limits implements View {
 
   close(): void {
     this.#film = null;
+    this.#month.disabled = false;
     setText(element("budget-text", HTMLElement), "");
     element("leaves", HTMLElement).replaceChildren(make("li", "Nothing yet."));
   }
@@ -90,4 +109,9 @@ export class Limits implements View {
     const list = element("leaves", HTMLElement);
     if (lines.join() !== [...list.children].map(({ textContent }) => textContent).join()) list.replaceChildren(...lines.map((line) => make("li", line)));
   }
+}
+
+/** The bytes chosen; Infinity for no limit. */
+function bytesOf({ value }: HTMLSelectElement): number {
+  return value === "" ? Infinity : Number(value);
 }
