@@ -10,6 +10,7 @@ use core::mem;
 
 use serde::Serialize;
 
+use super::sourcing::SILENT;
 use super::{Event, Output, Swarm};
 use crate::ids::{OriginId, PeerKey, ReaderId, Ticket};
 use crate::layout::{Block, FileIndex, Layout};
@@ -501,12 +502,14 @@ impl Swarm {
         for at in (0..self.origins.fetches.len()).rev() {
             let fetch = &self.origins.fetches[at];
             let (id, silence) = (fetch.origin, self.now.since(fetch.heard));
-            if !fetch.blocks.iter().any(|block| self.lacks_block(*block)) {
+            let is_wanted = fetch.blocks.iter().any(|block| self.lacks_block(*block));
+            // Who fell silent has failed, even if others brought meanwhile what it was asked for.
+            if silence > STALLED || (!is_wanted && silence > SILENT) {
                 self.cancel_fetch(at);
-            } else if silence > STALLED {
-                self.cancel_fetch(at);
-                let reason = alloc::format!("it sent nothing for {} s", STALLED.as_secs());
+                let reason = alloc::format!("it sent nothing for {} s", silence.as_secs());
                 self.origin_failed(id, reason, Some(REST));
+            } else if !is_wanted {
+                self.cancel_fetch(at);
             } else if !fetch.is_slow && self.is_too_slow(fetch, silence) {
                 self.origins.fetches[at].is_slow = true;
                 for block in self.origins.fetches[at].blocks.clone() {
@@ -516,8 +519,7 @@ impl Swarm {
         }
     }
 
-    /// Others are there who fetch as we do: beyond the piece that comes now, each may be fetched by
-    /// anybody.
+    /// Beyond the piece that comes now each may be fetched by anybody.
     pub(super) fn shorten_fetches(&mut self) {
         for at in 0..self.origins.fetches.len() {
             let fetch = &mut self.origins.fetches[at];

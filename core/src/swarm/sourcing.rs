@@ -33,7 +33,7 @@ const PIECE_TIME: Duration = Duration::from_secs(1);
 /// An origin that needs longer for what a peer could bring sooner leaves it to that peer.
 const TOO_LONG: Duration = Duration::from_secs(2);
 /// An origin that says nothing for this long lets others go first.
-const SILENT: Duration = Duration::from_secs(2);
+pub(super) const SILENT: Duration = Duration::from_secs(2);
 /// While peers have as much to bring as takes them this long, nobody need fetch more for them.
 const PLENTY: Duration = Duration::from_secs(2);
 /// How long a reader may wait for others to bring what nobody has.
@@ -74,6 +74,12 @@ impl Scene {
     fn is_slow(&self) -> bool {
         self.rate.is_none_or(|rate| self.swarm < rate)
     }
+
+    /// Whether others should bring what was asked for beyond the piece that comes now: they fetch as we
+    /// do, or are faster than the origin turned out to be.
+    fn has_better(&self) -> bool {
+        self.crowd > 0 || !(self.is_alone || self.is_slow())
+    }
 }
 
 impl Swarm {
@@ -89,7 +95,7 @@ impl Swarm {
             self.origins.since.get_or_insert(self.now);
         }
         self.look_at_fetches();
-        if self.scene().is_some_and(|scene| scene.crowd > 0) {
+        if self.scene().is_some_and(|scene| scene.has_better()) {
             self.shorten_fetches();
         }
         self.look_at_readers();
