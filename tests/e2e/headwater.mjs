@@ -96,8 +96,13 @@ export class JsonProcess {
 }
 
 /** Seeds `paths`, to peers alone, and answers when the swarm can be joined. */
-export async function seed(paths, ...flags) {
-  const seeder = new JsonProcess(BINARY, ["seed", ...[paths].flat(), "--listen", "127.0.0.1:0", "--webrtc", `${ADDRESS}:0`, "--no-web-seed", "--json", ...flags]);
+export function seed(paths, ...flags) {
+  return seedAsOrigin(paths, "--no-web-seed", ...flags);
+}
+
+/** The same, and as a web seed of what it makes. */
+export async function seedAsOrigin(paths, ...flags) {
+  const seeder = new JsonProcess(BINARY, ["seed", ...[paths].flat(), "--listen", "127.0.0.1:0", "--webrtc", `${ADDRESS}:0`, "--json", ...flags]);
   const ready = await seeder.line((line) => "magnet" in line).catch(async (error) => {
     await seeder.stop();
     throw error;

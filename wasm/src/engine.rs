@@ -19,8 +19,9 @@ use crate::giving::{self, Giving, Purse};
 use crate::host::{Happened, Host, PeerDid};
 use crate::keep;
 use crate::link::Scratch;
+use crate::origins::{self, Fetcher};
 use crate::protocol::{Add, AddSource, Config, FromPage, Page, Refusal, Share, ToPage};
-use crate::source::{is_web_tracker, source};
+use crate::source::{is_web_tracker, source, web_seeds};
 use crate::streams::Wish;
 use crate::timer::Timer;
 use crate::torrent::{Parts, Torrent};
@@ -43,6 +44,7 @@ pub(crate) struct Engine {
     timer: Timer,
     report_every: Duration,
     open_shelf: Option<Function>,
+    fetcher: Fetcher,
     /// What all torrents together may still give.
     purse: Rc<RefCell<Purse>>,
     torrents: Map<u32, Slot>,
@@ -65,7 +67,7 @@ struct Slot {
 #[derive(Debug)]
 enum State {
     /// Its .torrent file is on the way; what it is to become, and who waits for it.
-    Fetching(Add, Vec<Wish>),
+    Fetching(Box<Add>, Vec<Wish>),
     Running(Box<Torrent>),
 }
 
@@ -91,6 +93,7 @@ impl Engine {
             report_every: Duration::from_millis(config.stats_every_ms.into()),
             purse: Rc::new(RefCell::new(purse)),
             open_shelf: config.open_shelf,
+            fetcher: config.fetcher,
             torrents: Map::new(),
             scratch: Scratch::default(),
             controls: Vec::new(),
@@ -153,6 +156,9 @@ impl Engine {
                     torrent.handle_connection_failed(now, peer, reason)
                 });
             }
+            FromPage::Fetch(torrent, ticket, did) => self.with(now, torrent, |torrent, _| {
+                torrent.handle_fetch(now, ticket, did);
+            }),
             FromPage::Limits(torrent, limits) => self.set_limits(now, torrent, limits),
             FromPage::OfferMade(peer, sdp) => self.with_peer(now, peer, |torrent, _| {
                 torrent.handle_offer_made(now, peer, sdp)
@@ -206,8 +212,10 @@ impl Engine {
         let torrent = add.torrent;
         if let AddSource::Url(url, response) = &add.source {
             fetch::begin(torrent, url.clone(), response.clone(), &self.host);
-            self.torrents
-                .insert(torrent, Slot::new(now, State::Fetching(add, Vec::new())));
+            self.torrents.insert(
+                torrent,
+                Slot::new(now, State::Fetching(Box::new(add), Vec::new())),
+            );
             return;
         }
         self.run(now, add, Vec::new());
@@ -255,7 +263,7 @@ impl Engine {
                 now,
                 Add {
                     source: AddSource::Metainfo(bytes),
-                    ..add
+                    ..*add
                 },
                 waiting,
             ),
@@ -306,7 +314,13 @@ impl Engine {
                 trackers.push(url);
             }
         }
-        if trackers.is_empty() {
+        let mut origins = add.origins;
+        if add.web_seeds {
+            origins.extend(self.fetcher.allowed(web_seeds(&source), &add.home));
+        }
+        // What a magnet means only a peer tells.
+        let needs_peers = origins.is_empty() || matches!(source, swarm::Source::Magnet(_));
+        if trackers.is_empty() && needs_peers {
             return Err(Refusal::new(
                 "noTracker",
                 "The torrent names no WebSocket tracker (wss:// or ws://), so no peer can be found: give one in `trackers`.",
@@ -318,7 +332,8 @@ impl Engine {
             max_peers: add.max_peers,
             ..swarm::Config::new(PeerId(peer_id), seed)
         };
-        let swarm = Swarm::new(config, source);
+        let mut swarm = Swarm::new(config, source);
+        origins::tell(now, &mut swarm, origins);
         let client = ClientConfig {
             peer_id: PeerId(peer_id),
             swarm: hashes.announced(),
@@ -333,6 +348,7 @@ impl Engine {
             client,
             giving: Giving::new(Purse::new(add.limits, now), Rc::clone(&self.purse)),
             storage,
+            fetcher: self.fetcher.clone(),
             deselected: add.deselected.into_iter().collect(),
         };
         Ok(Torrent::new(add.torrent, parts, &self.host, &self.page))

@@ -16,6 +16,7 @@ mod host;
 mod keep;
 mod link;
 mod mime;
+mod origins;
 mod protocol;
 mod range;
 mod reports;

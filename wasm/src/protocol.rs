@@ -3,7 +3,7 @@
 //! Types and their conversion only. Bytes, ports and channels are taken from a message and put
 //! into it as they are; everything else goes by serde. Names are the contract of `web/src/protocol.ts`.
 
-use headwater_core::ids::PeerKey;
+use headwater_core::ids::{PeerKey, Ticket};
 use headwater_core::json;
 use headwater_core::swarm::{Event, PeerStats, Stats};
 use headwater_core::tracker::client;
@@ -14,6 +14,7 @@ use web_sys::{Blob, DedicatedWorkerGlobalScope, MessagePort, RtcDataChannel};
 
 use crate::clock::scope;
 use crate::giving::Limits;
+use crate::origins::{FetchDid, Fetcher};
 use crate::reports::{Driver, Metadata, Pieces};
 
 /// What the worker is started with.
@@ -25,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     /// Opens what pieces are kept on.
     pub(crate) open_shelf: Option<Function>,
+    /// Fetches from web servers.
+    pub(crate) fetcher: Fetcher,
 }
 
 impl Config {
@@ -35,6 +38,7 @@ impl Config {
                 .max(50),
             limits: limits(config),
             open_shelf: object(config, "openShelf"),
+            fetcher: field(config, "fetcher").unchecked_into(),
         }
     }
 }
@@ -52,6 +56,8 @@ pub(crate) enum FromPage {
     ChannelForwarded(PeerKey),
     ChannelOpened(PeerKey),
     ConnectionFailed(PeerKey, String),
+    /// Not the page: what fetches in this worker.
+    Fetch(u32, Ticket, FetchDid),
     Limits(u32, Limits),
     OfferMade(PeerKey, String),
     Received(PeerKey, JsValue),
@@ -72,6 +78,12 @@ pub(crate) struct Add {
     pub(crate) torrent: u32,
     pub(crate) source: AddSource,
     pub(crate) trackers: Vec<String>,
+    /// Web servers that have its files, by the page's word.
+    pub(crate) origins: Vec<String>,
+    /// Whether those that the torrent names are asked, too.
+    pub(crate) web_seeds: bool,
+    /// Where its .torrent file is, if the page said so.
+    pub(crate) home: String,
     pub(crate) window_bytes: u64,
     pub(crate) max_peers: usize,
     pub(crate) share: Share,
@@ -134,6 +146,14 @@ impl FromPage {
             "connectionFailed" => {
                 Self::ConnectionFailed(peer()?, text(message, "reason").unwrap_or_default())
             }
+            "fetched" => Self::Fetch(
+                number(message, "torrent")? as u32,
+                Ticket(number(message, "ticket")? as u64),
+                match bytes(message, "bytes") {
+                    Some(bytes) => FetchDid::Send(bytes),
+                    None => FetchDid::End(text(message, "reason")),
+                },
+            ),
             "limits" => Self::Limits(number(message, "torrent")? as u32, limits(message)),
             "offerMade" => Self::OfferMade(peer()?, text(message, "sdp")?),
             "received" => Self::Received(peer()?, field(message, "bytes")),
@@ -159,6 +179,9 @@ impl Add {
             torrent: number(message, "torrent")? as u32,
             source: AddSource::read(&field(message, "source"))?,
             trackers: texts(message, "trackers"),
+            origins: texts(message, "origins"),
+            web_seeds: field(message, "webSeeds").is_truthy(),
+            home: text(&field(message, "source"), "url").unwrap_or_default(),
             window_bytes: number(message, "windowBytes")? as u64,
             max_peers: number(message, "maxPeers")? as usize,
             share: Share::read(message)?,

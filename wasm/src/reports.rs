@@ -5,7 +5,7 @@ use std::ops::Range;
 use headwater_core::ids::{InfoHashV1, InfoHashV2, to_hex};
 use headwater_core::layout::Layout;
 use headwater_core::metainfo::Metainfo;
-use headwater_core::swarm::{PeerStats, Stats, Swarm};
+use headwater_core::swarm::{OriginStats, PeerStats, Stats, Swarm};
 use headwater_core::time::Instant;
 use headwater_core::tracker::{Progress, client};
 use js_sys::{ArrayBuffer, WebAssembly};
@@ -86,6 +86,8 @@ pub(crate) struct Driver {
     upload_left: Option<u64>,
     /// Bytes of this worker's WebAssembly memory, all torrents together. It never shrinks.
     wasm_memory: u32,
+    /// The web servers that are asked.
+    origins: Vec<OriginStats>,
 }
 
 /// The window and the readers: the core's `PieceMap` without states and sources.
@@ -107,6 +109,7 @@ impl Report {
                 peer_id: to_hex(&swarm.peer_id().0),
                 upload_left,
                 wasm_memory: wasm_memory(),
+                origins: swarm.origins(now),
             },
             peers: swarm.peers(now),
             states: pieces.states,

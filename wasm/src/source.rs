@@ -38,6 +38,16 @@ pub(crate) fn source(
     }
 }
 
+/// The web servers that a torrent names.
+pub(crate) fn web_seeds(source: &Source) -> &[String] {
+    match source {
+        // Its bytes are here.
+        Source::Complete(_) => &[],
+        Source::Magnet(magnet) => &magnet.web_seeds,
+        Source::Metainfo(metainfo) => metainfo.web_seeds(),
+    }
+}
+
 fn parse(bytes: &[u8]) -> Result<Metainfo, Refusal> {
     Metainfo::parse(bytes, &Limits::BROWSER).map_err(|error| {
         let code = match error {

@@ -17,6 +17,7 @@ use crate::giving::{Giving, Limits};
 use crate::host::{Host, PeerDid, ReaderDid, TrackerDid};
 use crate::keep::Keep;
 use crate::link::{Link, Scratch};
+use crate::origins::Fetcher;
 use crate::protocol::{Page, Refusal, Share, ToPage};
 use crate::reports::Report;
 use crate::storage::Storage;
@@ -36,22 +37,24 @@ pub(crate) struct Parts {
     pub(crate) client: ClientConfig,
     pub(crate) giving: Giving,
     pub(crate) storage: Option<Storage>,
+    pub(crate) fetcher: Fetcher,
     pub(crate) deselected: Set<u32>,
 }
 
 /// One torrent.
 #[derive(Debug)]
 pub(crate) struct Torrent {
-    number: u32,
+    pub(crate) number: u32,
     host: Host,
     page: Page,
-    swarm: Swarm,
+    pub(crate) swarm: Swarm,
     /// `None` while nobody is spoken to.
     client: Option<Client>,
     client_config: ClientConfig,
     giving: Giving,
     /// Files of the page, if it is made of them.
     storage: Option<Storage>,
+    pub(crate) fetcher: Fetcher,
     /// What outlives the page.
     keep: Keep,
     /// Files that are not to be read.
@@ -81,6 +84,7 @@ impl Torrent {
             client_config: parts.client,
             giving: parts.giving,
             storage: parts.storage,
+            fetcher: parts.fetcher,
             keep: Keep::Off,
             deselected: parts.deselected,
             links: Map::new(),
@@ -128,6 +132,7 @@ impl Torrent {
     /// What is given and taken from now on.
     pub(crate) fn set_share(&mut self, now: Instant, share: Share) {
         self.swarm.set_upload(now, share == Share::Full);
+        self.swarm.set_origins(now, share != Share::Off);
         match (&self.client, share) {
             (None, Share::Download | Share::Full) => {
                 self.client = Some(Client::new(self.client_config.clone(), now));
@@ -182,6 +187,7 @@ impl Torrent {
     /// Leaves the swarm: trackers are told, and everything is closed. `forget`: nothing of it stays.
     pub(crate) fn stop(mut self, now: Instant, forget: bool) {
         self.keep.end(forget);
+        self.swarm.set_origins(now, false);
         self.tell_client(now, client::Input::Stopped);
         self.do_outputs(now);
         let gone = Refusal::new("removed", "The torrent was removed.");
@@ -426,9 +432,7 @@ impl Torrent {
     fn do_swarm(&mut self, now: Instant, output: swarm::Output) {
         use swarm::Output;
         match output {
-            Output::CancelFetch(_) | Output::Fetch { .. } => {
-                debug_assert!(false, "no origin is named here");
-            }
+            Output::CancelFetch(_) | Output::Fetch { .. } => self.ask_origin(output),
             Output::Close(peer, _) => {
                 self.links.remove(&peer);
                 self.dialled.remove(&peer);

@@ -31,6 +31,16 @@ export interface HeadwaterOptions extends ConnectionOptions, UploadLimits {
   /** Trackers (`wss://…`) used beside those a torrent names. None. */
   trackers?: readonly string[];
   /**
+   * Web servers that have the files, as web seeds have them (BEP 19): asked for what peers would bring too
+   * late, and for everything where nobody is. On another site they must let the page read them (CORS). None.
+   */
+  origins?: readonly (string | URL)[];
+  /**
+   * Whether the web servers that a torrent names are asked, too: those of the page's own site, those where the
+   * torrent came from, and those whose name is the world's. True.
+   */
+  webSeeds?: boolean;
+  /**
    * Whether pieces are given to others and taken from them. Share: a swarm in which nobody gives is a
    * slow web server. Where the visitor's device saves data, or is on a cellular network: download.
    */
@@ -53,7 +63,7 @@ export interface HeadwaterOptions extends ConnectionOptions, UploadLimits {
 }
 
 /** What may differ from the client's options for one torrent. The upload's limits are its own, within the client's. */
-export interface AddOptions extends Pick<HeadwaterOptions, "keep" | "maxPeers" | "share" | "trackers" | "windowBytes">, UploadLimits {
+export interface AddOptions extends Pick<HeadwaterOptions, "keep" | "maxPeers" | "origins" | "share" | "trackers" | "webSeeds" | "windowBytes">, UploadLimits {
   /** Files that are not to be read, by number, from before anything is fetched. */
   deselect?: readonly number[];
 }
@@ -212,9 +222,9 @@ export class Headwater extends Emitter<HeadwaterEvents> {
 
   #post(torrent: Torrent, source: Source, options: AddOptions): void {
     if (!this.#torrents.has(torrent.key)) return;
-    const { windowBytes = DEFAULT_WINDOW_BYTES, maxPeers = DEFAULT_MAX_PEERS, trackers = [], keep, keepUrl = keepAsset() } = { ...this.#options, ...options };
+    const { windowBytes = DEFAULT_WINDOW_BYTES, maxPeers = DEFAULT_MAX_PEERS, trackers = [], origins = [], webSeeds = true, keep, keepUrl = keepAsset() } = { ...this.#options, ...options };
     const transfer = source.kind === "metainfo" ? [source.bytes.buffer] : [];
-    const add = { torrent: torrent.key, source, trackers: [...trackers], windowBytes: Math.floor(windowBytes), maxPeers };
+    const add = { torrent: torrent.key, source, trackers: [...trackers], origins: origins.map((url) => resolved(url).href), webSeeds, windowBytes: Math.floor(windowBytes), maxPeers };
     const { share } = torrent.sharing;
     this.#engine.post({ kind: "add", ...add, share, limits: limits({ ...options, ...torrent.limits }), deselected: [...(options.deselect ?? [])], keep: keep && source.kind !== "files" ? { url: resolved(keepUrl).href, ...(keep as KeepOptions) } : undefined }, transfer);
     torrent.isPosted = true;

@@ -9,7 +9,7 @@ import type { Sharing } from "./sharing.js";
 import type { TrackerState } from "./torrent.js";
 
 /** The rungs, lowest first. */
-export type Rung = "engine" | "sharing" | "tracker" | "offer" | "ice" | "dtls" | "handshake" | "metadata" | "block";
+export type Rung = "engine" | "sharing" | "origin" | "tracker" | "offer" | "ice" | "dtls" | "handshake" | "metadata" | "block";
 
 /** One rung. */
 export interface RungState {
@@ -27,7 +27,10 @@ export interface RungState {
 /** Why a rung has not been passed. */
 export type DoctorCode = keyof typeof HINTS;
 
-/** All rungs up to the first that has not been passed, and that one. */
+/**
+ * All rungs up to the first that has not been passed, and that one. That of the origin, if there is one, stands among
+ * them without being in the way of peers; where peers are not needed, theirs are left out.
+ */
 export interface Diagnosis {
   rungs: RungState[];
   /** Where it stopped; null when a block was verified. */
@@ -57,24 +60,52 @@ export interface Findings {
   isRead: boolean;
 }
 
+type Climb = (found: Findings) => RungState;
+
 /** Climbs the ladder. */
 export function diagnose(found: Findings): Diagnosis {
   const rungs: RungState[] = [];
-  for (const climb of LADDER) {
+  for (const climb of ladder(found)) {
     const state = climb(found);
     rungs.push(state.code ? { ...state, hint: HINTS[state.code] } : state);
-    if (state.state !== "passed") return { rungs, stoppedAt: state.rung, code: state.code ?? null };
+    const isPassable = climb === origin && needsPeers(found);
+    if (state.state !== "passed" && !isPassable) return { rungs, stoppedAt: state.rung, code: state.code ?? null };
   }
   return { rungs, stoppedAt: null, code: null };
 }
 
-const LADDER: readonly ((found: Findings) => RungState)[] = [
+function ladder(found: Findings): readonly Climb[] {
+  const origins = found.stats?.origins.length ? [origin] : [];
+  return [...START, ...origins, ...(needsPeers(found) ? PEERS : []), ...END];
+}
+
+/** Whether peers have to bring it: where nobody is heard of but an origin, that does. */
+function needsPeers({ stats, trackers }: Findings): boolean {
+  if (!stats?.origins.length || stats.peers > 0) return true;
+  return trackers.length > 0 && stats.fromOrigins === 0;
+}
+
+/** The web servers that have it. */
+const origin: Climb = ({ stats }) => {
+  const { origins = [], fromOrigins = 0 } = stats ?? {};
+  const troubled = origins.filter(({ trouble }) => trouble !== null);
+  const said = troubled.map(({ url, trouble }) => `${url}: ${trouble}.`).join(" ");
+  if (origins.length > 0 && troubled.length === origins.length) return { rung: "origin", state: "failed", code: "originFailed", detail: said };
+  return fromOrigins > 0
+    ? passed("origin", `${fromOrigins} bytes came from web servers. ${said}`.trim())
+    : passed("origin", `${origins.length} web servers are there for what peers bring too late. ${said}`.trim());
+};
+
+const START: readonly Climb[] = [
   ({ isEngineReady }) =>
     isEngineReady ? passed("engine", "The engine runs.") : waiting("engine", "engineLoading", "The engine is not there yet."),
   ({ sharing: { share, reason } }) =>
     share === "off"
       ? { rung: "sharing", state: "idle", code: reason === "paused" ? "paused" : "shareOff", detail: `Nobody is spoken to (${reason}).` }
       : passed("sharing", `${share} (${reason}).`),
+];
+
+const PEERS: readonly Climb[] = [
   ({ trackers, connections }) => {
     const announced = trackers.filter(({ state }) => state === "announced");
     const others = announced.reduce((sum, { complete = 0, incomplete = 0 }) => sum + complete + incomplete, 0) - 1;
@@ -95,6 +126,9 @@ const LADDER: readonly ((found: Findings) => RungState)[] = [
     greeted > 0 || (stats?.peers ?? 0) > 0
       ? passed("handshake", `${greeted} peers said who they are.`)
       : waiting("handshake", "noHandshake", "Connected, but no peer has spoken of this torrent."),
+];
+
+const END: readonly Climb[] = [
   ({ hasMetadata }) =>
     hasMetadata ? passed("metadata", "What the torrent holds is known.") : waiting("metadata", "noMetadata", "No peer has told what the torrent holds."),
   ({ stats, isSeed, isRead }) => {
@@ -129,6 +163,7 @@ const HINTS = {
   nobodyThere: "Somebody has to seed it: headwater seed FILE, or open the page that seeds.",
   notEncrypted: "UDP is let through but not DTLS: some company networks do that. A TURN server over TLS may help.",
   notRead: "Play the file, or read file.stream().",
+  originFailed: "Open the address in a tab; from another site it must allow CORS, and it must answer Range, uncompressed.",
   paused: "Call torrent.resume().",
   refused: "A peer sends wrong bytes and was dropped; another is needed.",
   shareOff: 'Set share to "download" or "share".',

@@ -13,7 +13,7 @@ export type { TorrentFile } from "./file.js";
 export type { ByteRange } from "./range.js";
 export { configure, sharedClient } from "./shared.js";
 export type { Share, Sharing, UploadLimits } from "./sharing.js";
-export { PieceSource, PieceState, type EngineEvent, type Fault, type PathKind, type PeerStats, type PieceMap, type Stats, type StorageStats } from "./stats.js";
+export { PieceSource, PieceState, type EngineEvent, type Fault, type OriginStats, type PathKind, type PeerStats, type PieceMap, type Stats, type StorageStats } from "./stats.js";
 export type { KeepOptions, PeerKey } from "./protocol.js";
 export type { Phases, Torrent, TorrentEvents, TrackerState } from "./torrent.js";
 export type { TorrentId } from "./torrent-id.js";

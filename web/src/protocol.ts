@@ -52,6 +52,10 @@ export type ToWorker =
       torrent: TorrentKey;
       source: Source;
       trackers?: string[];
+      /** Web servers that have its files. */
+      origins?: string[];
+      /** Whether those that the torrent names are asked, too. */
+      webSeeds?: boolean;
       windowBytes: number;
       maxPeers: number;
       share: Share;

@@ -15,6 +15,8 @@ export type EngineEvent =
   | { kind: "kept" }
   /** The torrent is known now. */
   | { kind: "metadata" }
+  /** A web server sent not what it was asked for; it is asked again after `restsMs`, never if there is none. */
+  | { kind: "originFailed"; origin: number; url: string; reason: string; restsMs?: number | null }
   /** A connection closed; `fault` is what the peer did wrong, if that was why. */
   | { kind: "peerClosed"; peer: PeerKey; name: string; fault?: Fault | null; reason: string }
   /** A peer said its name. */
@@ -50,6 +52,10 @@ export interface Stats extends DriverStats {
   storage: StorageStats | null;
   /** Bytes that came, whatever became of them. */
   received: number;
+  /** Bytes that came from web servers; they are not among {@link received}. */
+  fromOrigins: number;
+  /** Bytes a second that come from them. */
+  originRate: number;
   /** Bytes proven right. */
   verified: number;
   /** Bytes proven wrong. */
@@ -119,6 +125,27 @@ export interface DriverStats {
   wasmMemory: number;
   /** Our own peer id in hex. */
   peerId: string;
+  /** The web servers that are asked. */
+  origins: OriginStats[];
+}
+
+/** One web server's figures. */
+export interface OriginStats {
+  /** Its number: those of the page first, then the torrent's. */
+  origin: number;
+  url: string;
+  /** Bytes that it sent us. */
+  received: number;
+  /** Bytes of them that were wrong. */
+  refused: number;
+  /** Bytes a second while it is asked; null if it never was. */
+  rate: number | null;
+  /** Requests out to it. */
+  fetching: number;
+  /** Why it failed last; null since all came. */
+  trouble: string | null;
+  /** Whether it is left alone for a while because of that. */
+  rests: boolean;
 }
 
 /** What the path to a peer is: within one network, through routers, or by way of a relay (TURN). */

@@ -6,6 +6,7 @@
 import init, { start } from "../wasm-pkg/headwater_wasm.js";
 import type { Opened } from "./keep.js";
 import type { Wish } from "./making.js";
+import { Fetcher } from "./origins.js";
 import type { KeepOptions, Source } from "./protocol.js";
 import type { StorageStats } from "./stats.js";
 
@@ -61,7 +62,7 @@ async function run({ wasmUrl, module, config }: StartMessage): Promise<void> {
   try {
     await init({ module_or_path: module ?? wasmUrl });
     scope.onmessage = null;
-    start({ ...config, openShelf });
+    start({ ...config, openShelf, fetcher: new Fetcher() });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     scope.postMessage({ kind: "error", code: "engineFailed", message: `The engine at ${wasmUrl} did not start: ${reason}` });

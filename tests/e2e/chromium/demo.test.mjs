@@ -8,7 +8,7 @@ import { basename } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { film } from "../content.mjs";
 import { axeViolations, DemoPage, PICTURES } from "../demo-page.mjs";
-import { SAMPLE, seed } from "../headwater.mjs";
+import { SAMPLE, seedAsOrigin } from "../headwater.mjs";
 import { serve } from "../server.mjs";
 import { sharedBrowser } from "../site.mjs";
 
@@ -17,7 +17,7 @@ describe("the demo page", { timeout: 300_000 }, () => {
   let seeder;
   before(async () => {
     mkdirSync(PICTURES, { recursive: true });
-    seeder = await seed(film(90), "--demo-controls");
+    seeder = await seedAsOrigin(film(90), "--demo-controls");
     browser = await sharedBrowser();
   });
   after(async () => {
@@ -101,6 +101,20 @@ describe("the demo page", { timeout: 300_000 }, () => {
       assert.ok(windowPeak <= windowCap);
       const at = await page.now();
       await page.until((at) => document.querySelector("video").currentTime > at + 0.5, at);
+    }));
+
+  test("where nobody is left, the origin brings it, and the ribbon says so", () =>
+    playing(async (page) => {
+      await page.press("Kill the seeder");
+      await page.gone("img", /seeder sends/);
+      const from = await page.seek(50);
+      await page.until((from) => document.querySelector("video").currentTime > from + 1, from);
+      await page.says("img", /origin sends/);
+      await page.says("img", /[1-9]\d* from the origin/);
+      await page.shows(/To the film’s web server/);
+      await page.pictures("origin");
+      await page.press("Bring the seeder back");
+      await page.shows(/The seeder is back/);
     }));
 
   test("the origin is hidden and shown again, by this page alone", () =>

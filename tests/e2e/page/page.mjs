@@ -2,7 +2,7 @@
 
 import { Headwater, HeadwaterError } from "/pkg/headwater.js";
 
-const KINDS = ["blockRefused", "completed", "peerClosed", "peerOpened", "pieceRefused", "trackerState", "warning"];
+const KINDS = ["blockRefused", "completed", "originFailed", "peerClosed", "peerOpened", "pieceRefused", "trackerState", "warning"];
 const film = document.getElementById("film");
 
 Object.assign(window, { Headwater, HeadwaterError, film });

@@ -12,9 +12,6 @@ export interface Film {
   file: TorrentFile | null;
 }
 
-/** Its figures; those of origins are missing where the engine knows of none. */
-export type Figures = Stats & { fromOrigins?: number; originRate?: number };
-
 /** A part of the page that shows the film. Parts know nothing of each other. */
 export interface View {
   /** A film was opened; nothing is known of it yet. */
@@ -22,7 +19,7 @@ export interface View {
   /** Name and files are known. */
   know?(film: Film): void;
   /** New figures, twice a second. */
-  update?(film: Film, figures: Figures): void;
+  update?(film: Film, stats: Stats): void;
   /** The film is gone. */
   close?(): void;
 }

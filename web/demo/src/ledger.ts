@@ -3,8 +3,7 @@
  *
  * Counts what peers report of themselves; shows nothing.
  */
-import type { PeerStats } from "headwater";
-import type { Figures } from "./film.js";
+import type { PeerStats, Stats } from "headwater";
 
 /** Bytes, or bytes a second, by where they came from. */
 export interface Sources {
@@ -33,7 +32,7 @@ export class Ledger {
   /** Of late, a second. */
   rate: Sources = { ...NOTHING };
 
-  add(peers: readonly PeerStats[], { fromOrigins = 0, originRate = 0 }: Figures): void {
+  add(peers: readonly PeerStats[], { fromOrigins, originRate }: Stats): void {
     const rate = { ...NOTHING, origin: originRate };
     this.total.origin = fromOrigins;
     for (const peer of peers) {

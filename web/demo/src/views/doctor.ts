@@ -6,6 +6,7 @@ import type { Film, View } from "../film.js";
 const RUNGS: readonly (readonly [Rung, string])[] = [
   ["engine", "Engine runs"],
   ["sharing", "Sharing is on"],
+  ["origin", "A web server has it, too"],
   ["tracker", "Tracker knows of others"],
   ["offer", "Somebody answers"],
   ["ice", "A path is found"],
@@ -18,7 +19,7 @@ const RUNGS: readonly (readonly [Rung, string])[] = [
 /** How often it is looked at while no figures come. */
 const LOOK_MS = 1_000;
 
-/** Nine rungs, and one sentence. */
+/** The rungs, and one sentence. */
 export class Doctor implements View {
   readonly #ladder = element("ladder", HTMLElement);
   readonly #rows = new Map<Rung, { item: HTMLElement; name: HTMLElement; detail: HTMLElement }>();
@@ -73,6 +74,7 @@ const WORDS: Record<RungState["state"], string> = { failed: "no", idle: "not ask
 function verdict({ stoppedAt, rungs }: Diagnosis, peers: number, isOurs: boolean): string {
   if (peers > 0) return peers === 1 ? "You are not alone: one peer is connected." : `You are not alone: ${peers} peers are connected.`;
   if (isOurs && stoppedAt === "tracker") return "Nobody has opened your link yet.";
+  if (stoppedAt === null && rungs.some(({ rung, state }) => rung === "origin" && state === "passed")) return "Nobody else is here: the film comes from its web server.";
   if (stoppedAt === null) return "You were not alone; now nobody is connected.";
   return `You are alone: ${rungs.at(-1)?.detail ?? "it is not known why."}`;
 }

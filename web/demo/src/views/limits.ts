@@ -1,7 +1,7 @@
 /** Limits and consent: what is given, how much of it, and what leaves this machine. */
 import type { HeadwaterOptions, Share, Sharing, Stats, UploadLimits } from "headwater";
 import { element, make, setText } from "../dom.js";
-import type { Figures, Film, View } from "../film.js";
+import type { Film, View } from "../film.js";
 import * as format from "../format.js";
 
 const REASONS: Record<Sharing["reason"], string> = {
@@ -102,7 +102,7 @@ export class Limits implements View {
       `To ${trackers}: this machine’s address, and which film.`,
       `To ${torrent.peers.length === 1 ? "the one peer" : `the ${torrent.peers.length} peers`} connected: the same, and which pieces you want.`,
       ...(share === "share" ? [isOurs ? "To those who ask: pieces of your film." : "To those who ask: pieces you have watched."] : []),
-      ...(((torrent.stats as Figures | null)?.fromOrigins ?? 0) > 0 ? ["To the film’s web server: this machine’s address, and requests for parts of the film."] : []),
+      ...((torrent.stats?.fromOrigins ?? 0) > 0 ? ["To the film’s web server: this machine’s address, and requests for parts of the film."] : []),
       ...(/^https?:/.test(id) ? [`To ${format.host(id)}: the request for the .torrent file.`] : []),
       "To nobody else: no STUN or TURN server, no statistics.",
     ];

@@ -3,9 +3,9 @@
  *
  * Our own links are measured here; links between other pages of this browser are what those say.
  */
-import type { PeerStats } from "headwater";
+import type { PeerStats, Stats } from "headwater";
 import { element, setText } from "../dom.js";
-import { swarmOf, type Figures, type Film, type View } from "../film.js";
+import { swarmOf, type Film, type View } from "../film.js";
 import * as format from "../format.js";
 import { isSeeder, Ledger } from "../ledger.js";
 import type { Neighbours, Report, Role } from "../neighbours.js";
@@ -14,7 +14,7 @@ import { drawGraph, type Graph, type Link, type Node } from "./graph.js";
 /** Peers drawn; more would be a knot. The rest are counted. */
 const MAX_NODES = 11;
 
-/** Figures and graph. */
+/** Stats and graph. */
 export class Swarm implements View {
   readonly #graph = element("graph", SVGSVGElement);
   readonly #neighbours: Neighbours;
@@ -26,10 +26,10 @@ export class Swarm implements View {
     this.close();
   }
 
-  update(film: Film, stats: Figures): void {
+  update(film: Film, stats: Stats): void {
     const reports = this.#neighbours.in(swarmOf(film));
     drawGraph(this.#graph, graphOf(film.torrent.peers, stats, reports));
-    this.#showFigures(stats, reports);
+    this.#showStats(stats, reports);
   }
 
   close(): void {
@@ -39,14 +39,14 @@ export class Swarm implements View {
     showCopies(null);
   }
 
-  #showFigures(stats: Figures, reports: readonly Report[]): void {
+  #showStats(stats: Stats, reports: readonly Report[]): void {
     const { offload, total } = this.#ledger;
     const others = reports.reduce((sum, { fromViewers }) => sum + fromViewers, 0);
     setText(element("peer-count", HTMLElement), String(stats.peers));
     setText(element("offload", HTMLElement), offload === null ? "–" : format.share(offload));
     // What pages of this browser got from viewers, each byte once, the publisher did not send.
     setText(element("saved", HTMLElement), format.bytes(total.viewers + others));
-    setText(element("receive-rate", HTMLElement), format.rate(stats.receiveRate + (stats.originRate ?? 0)));
+    setText(element("receive-rate", HTMLElement), format.rate(stats.receiveRate + stats.originRate));
     setText(element("send-rate", HTMLElement), format.rate(stats.sendRate));
     setText(element("refused", HTMLElement), format.bytes(stats.refused));
     element("refused", HTMLElement).classList.toggle("bad", stats.refused > 0);
@@ -62,8 +62,8 @@ function showCopies(copies: number | null): void {
   setText(element("copies-text", HTMLElement), `Copies of the film among your peers: ${copies === null ? "–" : copies.toFixed(1)}`);
 }
 
-function graphOf(peers: readonly PeerStats[], stats: Figures, reports: readonly Report[]): Graph {
-  const { fromOrigins = 0, originRate = 0 } = stats;
+function graphOf(peers: readonly PeerStats[], stats: Stats, reports: readonly Report[]): Graph {
+  const { fromOrigins, originRate } = stats;
   const roles = new Map(reports.map(({ peerId, role }) => [peerId, role]));
   // Those that do something first, then as they came.
   const shown = peers.toSorted((a, b) => rateOf(b) - rateOf(a) || a.peer - b.peer).slice(0, MAX_NODES).toSorted((a, b) => a.peer - b.peer);
