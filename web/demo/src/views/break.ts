@@ -87,10 +87,11 @@ export class BreakIt implements View {
     const seconds = Number.isFinite(this.#video.duration) ? this.#video.duration : 60;
     const at = this.#video.currentTime / seconds;
     const file = film.file?.index ?? 0;
-    // All over the film, each with half of it: between them they hold it whole, though none of them does.
+    // All over the film, one where the visitor is, each with room for half of it: between them they soon hold most of
+    // it, though none of them does.
     const windowBytes = Math.max(this.#windowBytes(), Math.min((film.file?.length ?? 0) / 2, MAX_HELD));
     const added = Array.from({ length: VIEWERS }, (_, number) =>
-      this.#add({ kind: "viewer", magnet: film.torrent.magnet, file, from: (at + (number + 1) / (VIEWERS + 1)) % 1, seconds, windowBytes }),
+      this.#add({ kind: "viewer", magnet: film.torrent.magnet, file, from: (at + number / VIEWERS) % 1, seconds, windowBytes }),
     ).filter(Boolean).length;
     if (added > 0) this.#say(`${added} viewers joined; they take from the swarm and give to it.`);
   }
