@@ -74,6 +74,7 @@ pub(crate) struct Report {
     states: Vec<u8>,
     sources: Vec<u8>,
     left: Option<u64>,
+    played_percent: Option<u8>,
 }
 
 /// What the core does not know of itself.
@@ -104,6 +105,7 @@ impl Report {
             left: swarm
                 .metainfo()
                 .map(|metainfo| left(metainfo.layout(), &stats)),
+            played_percent: swarm.played_percent(),
             stats,
             driver: Driver {
                 peer_id: to_hex(&swarm.peer_id().0),
@@ -143,6 +145,7 @@ impl Report {
             uploaded: sent,
             downloaded: received,
             left: self.left,
+            played_percent: self.played_percent,
         })
     }
 }

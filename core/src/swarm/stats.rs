@@ -200,6 +200,14 @@ impl Swarm {
             .collect()
     }
 
+    /// How far into the torrent the reader is that came last, in hundredths of its bytes.
+    pub fn played_percent(&self) -> Option<u8> {
+        let torrent = self.torrent.as_ref()?;
+        let reader = torrent.readers.values().next_back()?;
+        let length = torrent.layout().length().max(1);
+        u8::try_from(u128::from(reader.head) * 100 / u128::from(length)).ok()
+    }
+
     /// Where each piece stands now.
     pub fn pieces(&self) -> PieceMap {
         let Some(torrent) = &self.torrent else {

@@ -20,6 +20,8 @@ pub struct Progress {
     pub downloaded: u64,
     /// Bytes lacking; `None` if unknown.
     pub left: Option<u64>,
+    /// How far into the torrent it is read, in hundredths; `None` if it is not, or nobody need know.
+    pub played_percent: Option<u8>,
 }
 
 impl Progress {

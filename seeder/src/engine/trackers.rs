@@ -140,6 +140,7 @@ impl Engine {
                 uploaded: stats.sent,
                 downloaded: stats.received,
                 left: torrent.storage.is_some().then_some(stats.kept_left),
+                played_percent: torrent.swarm.played_percent(),
             };
             let told = client::Input::Progress(progress);
             torrent.tracker.handle_input(now, told);

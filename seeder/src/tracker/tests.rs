@@ -50,6 +50,7 @@ fn announce(n: u8, offers: usize, sdp: usize) -> ClientMessage {
         uploaded: 0,
         downloaded: 0,
         left: Some(1),
+        played_percent: None,
         offers: (0..offers).map(offer).collect(),
     })
 }

@@ -371,6 +371,7 @@ impl Crowd {
             uploaded: 0,
             downloaded: 0,
             left: Some(left),
+            played_percent: None,
             offers: (0..offers).map(offer).collect(),
         };
         self.say(peer, &ClientMessage::Announce(announce));

@@ -149,6 +149,7 @@ fn a_seek_wastes_no_more_than_the_window() {
     let start = length / 4 * 3;
     let sought = sim.now();
     let reader = sim.watch(viewer, 0, start..length);
+    assert_eq!(sim.node(viewer).swarm.played_percent(), Some(75));
     sim.run_to_end(secs(60));
     assert!(*sim.node(viewer).read(reader) == film.files[0][start as usize..]);
     let stats = sim.node(viewer).swarm.stats(sim.now());

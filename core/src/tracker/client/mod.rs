@@ -234,6 +234,7 @@ impl Client {
             uploaded: self.progress.uploaded,
             downloaded: self.progress.downloaded,
             left: self.progress.left,
+            played_percent: self.progress.played_percent,
             offers,
         });
         self.outputs

@@ -267,9 +267,8 @@ fn the_first_announce_leaves_with_the_first_offer_and_the_rest_follow_together()
 fn a_seeder_without_offers_announces_at_once_and_answers() {
     let mut world = World::new(config(1, 0));
     world.tell(Input::Progress(Progress {
-        uploaded: 0,
-        downloaded: 0,
         left: Some(0),
+        ..Progress::default()
     }));
     world.open_trackers();
     let announces = world.announces();
@@ -409,6 +408,24 @@ fn a_tracker_that_never_answers_is_left_and_tried_again() {
 }
 
 #[test]
+fn who_plays_says_how_far_it_is_to_trackers_and_others_say_nothing() {
+    let mut world = World::new(config(2, 0));
+    world.tell(Input::Progress(Progress {
+        played_percent: Some(42),
+        ..Progress::default()
+    }));
+    world.open_trackers();
+    let said = |(_, announce): &(_, Announce)| announce.played_percent == Some(42);
+    let announces = world.announces();
+    assert!(announces.len() == 2 && announces.iter().all(said));
+    let mut silent = World::new(config(1, 0));
+    silent.open_trackers();
+    let is_said =
+        |output: &Output| matches!(output, Output::SendTracker(_, text) if text.contains("played"));
+    assert!(!silent.said.iter().any(is_said));
+}
+
+#[test]
 fn completion_is_announced_once_and_leaving_too() {
     let mut world = World::announced(2, 0);
     world.announces();
@@ -417,6 +434,7 @@ fn completion_is_announced_once_and_leaving_too() {
             uploaded: 1,
             downloaded: 10,
             left: Some(0),
+            ..Progress::default()
         }));
     }
     let announces = world.announces();

@@ -40,6 +40,7 @@ impl Query<'_> {
             uploaded,
             downloaded,
             left,
+            ..
         } = self.progress;
         let (port, left, key) = (self.port, left.unwrap_or(UNKNOWN_LEFT), self.key);
         // Nobody listens at a port 0, and some trackers refuse it; discard is as good.
@@ -90,7 +91,7 @@ mod tests {
             progress: Progress {
                 uploaded: 1,
                 downloaded: 2,
-                left: None,
+                ..Progress::default()
             },
             key: 0xa,
             event: Some(AnnounceEvent::Started),

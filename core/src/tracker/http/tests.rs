@@ -51,6 +51,7 @@ fn progress(client: &mut HttpClient, now: Instant, left: u64) {
         uploaded: 5,
         downloaded: 6,
         left: Some(left),
+        ..Progress::default()
     });
     client.handle_input(now, progress);
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Action, Announce, AnnounceEvent, Answer, ClientMessage, Counts, MAX_MESSAGE, MAX_OFFERS,
-    MAX_SCRAPED, Malformed, Offer, OfferId, ServerMessage,
+    MAX_SCRAPED, Malformed, Offer, OfferId, PLAYED_PERCENT, ServerMessage,
 };
 use crate::ids::{PeerId, SwarmHash};
 use crate::json::{Object, Value};
@@ -186,6 +186,7 @@ impl Fields {
             uploaded: self.count("uploaded").unwrap_or(0),
             downloaded: self.count("downloaded").unwrap_or(0),
             left: self.count("left"),
+            played_percent: self.count(PLAYED_PERCENT).and_then(percent),
             offers: self.offers()?,
         })
     }
@@ -250,6 +251,11 @@ fn bytes_of(value: &Value) -> Option<[u8; 20]> {
 }
 
 /// A whole number that is not negative; JavaScript may have written it as 1e3 or 1.0.
+/// A percentage, if it is one.
+pub(super) fn percent(count: u64) -> Option<u8> {
+    u8::try_from(count).ok().filter(|percent| *percent <= 100)
+}
+
 fn count_of(value: &Value) -> Option<u64> {
     let float = || {
         value
@@ -283,6 +289,24 @@ mod tests {
         }
         for message in server_messages() {
             assert_eq!(ServerMessage::decode(&message.encode()), Ok(message));
+        }
+    }
+
+    #[test]
+    fn how_far_somebody_plays_is_a_percentage_or_not_said() {
+        let (hash, id) = ("h".repeat(20), "i".repeat(20));
+        let read = |said: &str| {
+            let text = format!(
+                r#"{{"action":"announce","info_hash":"{hash}","peer_id":"{id}","hw_played_percent":{said}}}"#
+            );
+            match ClientMessage::decode(&text) {
+                Ok(ClientMessage::Announce(announce)) => announce.played_percent,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!((read("0"), read("100")), (Some(0), Some(100)));
+        for said in ["101", "-1", "null", "\"7\"", "1e99", "[]"] {
+            assert_eq!(read(said), None, "{said}");
         }
     }
 

@@ -16,6 +16,7 @@ impl ClientMessage {
                 uploaded: announce.uploaded,
                 downloaded: announce.downloaded,
                 left: announce.left,
+                played_percent: announce.played_percent,
                 event: announce.event,
                 action: Action::Announce,
                 info_hash: Latin(&announce.info_hash.0),
@@ -144,6 +145,8 @@ struct AnnounceJson<'a> {
     uploaded: u64,
     downloaded: u64,
     left: Option<u64>,
+    #[serde(rename = "hw_played_percent", skip_serializing_if = "Option::is_none")]
+    played_percent: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<AnnounceEvent>,
     action: Action,

@@ -3,12 +3,14 @@
 //! The quick way takes what clients ordinarily write. Whatever it stumbles over is read again by
 //! [`ClientMessage::decode`], whose verdict counts; what both accept means the same to both.
 
-use super::decode::from_latin;
-use super::{AnnounceEvent, ClientMessage, MAX_MESSAGE, MAX_OFFERS, Malformed, OfferId};
+use super::decode::{from_latin, percent};
+use super::{
+    AnnounceEvent, ClientMessage, MAX_MESSAGE, MAX_OFFERS, Malformed, OfferId, PLAYED_PERCENT,
+};
 use crate::ids::{PeerId, SwarmHash};
 use crate::tracker::sdp::MAX_SDP;
 use alloc::borrow::Cow;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
@@ -49,6 +51,8 @@ pub struct HeardAnnounce<'a> {
     pub event: Option<AnnounceEvent>,
     /// Bytes it lacks; `None` if it does not know.
     pub left: Option<u64>,
+    /// How far into the torrent it reads, in hundredths, if it says so.
+    pub played_percent: Option<u8>,
     /// For at most [`MAX_OFFERS`] others.
     pub offers: Vec<HeardOffer<'a>>,
 }
@@ -127,6 +131,7 @@ impl<'a> Heard<'a> {
                 _ => None,
             }),
             left: fields.left,
+            played_percent: fields.played_percent.and_then(percent),
             offers: offers.into_iter().map(offer).collect::<Option<_>>()?,
         }))
     }
@@ -140,6 +145,7 @@ impl From<ClientMessage> for Heard<'_> {
                 peer_id: announce.peer_id,
                 event: announce.event,
                 left: announce.left,
+                played_percent: announce.played_percent,
                 offers: announce
                     .offers
                     .iter()
@@ -173,6 +179,8 @@ struct Fields<'a> {
     #[serde(borrow)]
     event: Option<Cow<'a, str>>,
     left: Option<u64>,
+    #[serde(rename = "hw_played_percent")]
+    played_percent: Option<u64>,
     #[serde(borrow)]
     offers: Option<Vec<Offer<'a>>>,
     #[serde(borrow)]
@@ -265,6 +273,12 @@ pub(crate) fn push_announce(
         Some(_) => "1",
         None => "null",
     });
+    if let Some(percent) = announce.played_percent {
+        text.push_str(",\"");
+        text.push_str(PLAYED_PERCENT);
+        text.push_str("\":");
+        text.push_str(&percent.to_string());
+    }
     push_field(text, "info_hash", &announce.info_hash.0);
     push_field(text, "peer_id", &announce.peer_id.0);
     text.push_str(r#","offers":["#);
@@ -333,6 +347,7 @@ mod tests {
         let bare = Announce {
             offers: Vec::new(),
             left: Some(7),
+            played_percent: Some(100),
             event: None,
             ..said.clone()
         };
@@ -385,8 +400,12 @@ mod tests {
         match heard {
             Heard::Announce(announce) => {
                 let head = format!(
-                    "{:?}{:?}{:?}{:?}",
-                    announce.info_hash, announce.peer_id, announce.event, announce.left
+                    "{:?}{:?}{:?}{:?}{:?}",
+                    announce.info_hash,
+                    announce.peer_id,
+                    announce.event,
+                    announce.left,
+                    announce.played_percent
                 );
                 let offers = announce
                     .offers

@@ -22,6 +22,9 @@ pub(crate) use heard::{push_announce, push_answer, signal};
 /// Longest message either side reads, in bytes.
 pub const MAX_MESSAGE: usize = 64 << 10;
 
+/// The field of an announce in which clients of ours say how far they are; others pass it over.
+const PLAYED_PERCENT: &str = "hw_played_percent";
+
 /// Most offers in one announce.
 pub const MAX_OFFERS: usize = 10;
 
@@ -64,6 +67,8 @@ pub struct Announce {
     pub downloaded: u64,
     /// Bytes it lacks; `None` if it does not know (a magnet link without metadata yet).
     pub left: Option<u64>,
+    /// How far into the torrent it reads, in hundredths, if it says so. Only our own clients do.
+    pub played_percent: Option<u8>,
     /// For at most [`MAX_OFFERS`] others.
     pub offers: Vec<Offer>,
 }

@@ -25,6 +25,7 @@ pub(super) fn client_messages() -> [ClientMessage; 3] {
             uploaded: 0,
             downloaded: u64::MAX,
             left: None,
+            played_percent: None,
             offers: vec![offer(0), offer(0xff)],
         }),
         ClientMessage::Answer(Answer {

@@ -318,6 +318,7 @@ impl Tracker {
             id: announce.peer_id,
             place: Place::new(self.config.seed, announce.peer_id, is_seed),
             lacks_source: seeds > 0,
+            played_percent: announce.played_percent,
             quota: Quota {
                 seeds,
                 leechers: offers - seeds,

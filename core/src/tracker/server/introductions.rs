@@ -36,6 +36,7 @@ impl Tracker {
             id: announce.peer_id,
             place,
             lacks_source,
+            played_percent: announce.played_percent,
             quota,
         };
         let (ours, rest) = announce.offers.split_at(quota.sum().min(wanted));

@@ -17,6 +17,11 @@ const MISSED_INTERVALS: u32 = 3;
 /// However short the interval is, this much silence is no absence.
 const LEAST_SILENCE: Duration = Duration::from_secs(60);
 
+/// Peers that read so many hundredths from each other are near; each time so many more count like
+/// an offer more that one of them got, but no more often than this.
+const NEAR_PERCENT: u8 = 5;
+const FARTHEST: u32 = 10;
+
 /// How much a peer may be made to bear.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bound {
@@ -39,6 +44,8 @@ pub(super) struct Member {
     pub(super) announced: Instant,
     /// Whether it was introduced to a seed since it came.
     pub(super) has_source: bool,
+    /// How far into the torrent it reads, in hundredths, if it says so.
+    pub(super) played_percent: Option<u8>,
     /// Offers it got in the last interval, or has not answered, oldest first.
     received: VecDeque<Received>,
 }
@@ -100,6 +107,7 @@ impl Member {
             connection,
             announced: now,
             has_source: false,
+            played_percent: None,
             received: VecDeque::new(),
         }
     }
@@ -129,6 +137,16 @@ impl Member {
         }
         let is_free = is_rested && from_it < bound.received_from_one;
         (count < bound.received && is_free).then_some(count)
+    }
+
+    /// How far it is from one who reads there, as offers it might have got instead: who plays what
+    /// others have just played gets it from them, and they have no use for what it has.
+    pub(super) fn distance(&self, played_percent: Option<u8>) -> u32 {
+        match (played_percent, self.played_percent) {
+            (None, _) => 0,
+            (Some(_), None) => FARTHEST,
+            (Some(from), Some(to)) => u32::from(from.abs_diff(to) / NEAR_PERCENT).min(FARTHEST),
+        }
     }
 
     /// Let go of what counts no more.

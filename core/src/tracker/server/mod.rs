@@ -201,7 +201,8 @@ impl Tracker {
         }
         let swarm = self.swarms.entry(hash).or_default();
         let peers = swarm.len();
-        let joined = swarm.join(now, key, announce.peer_id, before, place);
+        let played = announce.played_percent;
+        let joined = swarm.join(now, key, announce.peer_id, played, before, place);
         self.stats.peers += swarm.len() - peers;
         joined?;
         let is_new_seed = place.is_seed && before.is_none_or(|before| !before.is_seed);

@@ -2,7 +2,7 @@
 //!
 //! A peer's place is a keyed hash of its id, so nobody can choose it. To choose `k`: a third of
 //! them are those whose turn it is (a cursor goes round, so that within one round everybody was
-//! chosen), the others follow random points, of two neighbours the one with the lower burden.
+//! chosen), the others follow random points, of a few neighbours the one with the lower burden.
 //! Nothing here looks at all peers.
 
 use super::table::Table;
@@ -16,8 +16,8 @@ const MAX_STEPS: usize = 4;
 /// after a long one would be chosen seven times as often as the rest of a thousand.
 const MAX_PASSED: u32 = 4;
 
-/// Eligible peers compared at a random point.
-const COMPARED: usize = 2;
+/// Eligible peers compared at a random point, where nothing speaks for more.
+pub(super) const COMPARED: usize = 2;
 
 /// Things on a ring, by their place.
 #[derive(Debug)]
@@ -56,10 +56,12 @@ impl<T> Ring<T> {
         self.items.remove(place)
     }
 
-    /// At most `count` places of items that `burden` finds eligible, those of less burden sooner.
+    /// At most `count` places of items that `burden` finds eligible, those of less burden sooner:
+    /// as many are compared at each random point.
     pub(super) fn choose(
         &mut self,
         count: usize,
+        compared: usize,
         rng: &mut Rng,
         mut burden: impl FnMut(u64, &mut T) -> Option<u32>,
     ) -> Vec<u64> {
@@ -75,7 +77,7 @@ impl<T> Ring<T> {
                 self.best_from(self.cursor, 0, 1, &chosen, &mut burden)
             } else {
                 let (from, passed) = (rng.next_u64(), rng.below(MAX_PASSED) as usize);
-                self.best_from(from, passed, COMPARED, &chosen, &mut burden)
+                self.best_from(from, passed, compared, &chosen, &mut burden)
             };
             if let Some(place) = found {
                 if is_turn {
@@ -146,7 +148,7 @@ mod tests {
     fn a_small_ring_gives_all_it_has() {
         for len in 0..8 {
             let mut ring = ring(len);
-            let chosen = ring.choose(8, &mut Rng::seeded(1), |_, _| Some(0));
+            let chosen = ring.choose(8, 2, &mut Rng::seeded(1), |_, _| Some(0));
             assert_eq!(chosen.len() as u64, len);
         }
     }
@@ -155,7 +157,7 @@ mod tests {
     fn nobody_is_chosen_twice_at_once() {
         let (mut ring, mut rng) = (ring(30), Rng::seeded(2));
         for _ in 0..1000 {
-            let mut chosen = ring.choose(10, &mut rng, |_, _| Some(0));
+            let mut chosen = ring.choose(10, 2, &mut rng, |_, _| Some(0));
             chosen.sort_unstable();
             chosen.dedup();
             assert_eq!(chosen.len(), 10);
@@ -167,7 +169,7 @@ mod tests {
         let (mut ring, mut rng) = (ring(1000), Rng::seeded(3));
         let mut left: Vec<_> = (0..1000).map(|_| true).collect();
         for _ in 0..1000 {
-            for place in ring.choose(5, &mut rng, |_, _| Some(0)) {
+            for place in ring.choose(5, 2, &mut rng, |_, _| Some(0)) {
                 left[*ring.get(place).unwrap() as usize] = false;
             }
         }
@@ -178,7 +180,7 @@ mod tests {
     fn a_choice_looks_at_a_few_however_many_there_are() {
         for len in [10, 1000, 100_000] {
             let (mut ring, mut rng, mut looked) = (ring(len), Rng::seeded(4), 0);
-            ring.choose(5, &mut rng, |_, _| {
+            ring.choose(5, 2, &mut rng, |_, _| {
                 looked += 1;
                 None
             });

@@ -3,7 +3,7 @@
 use super::ConnKey;
 use super::member::{Bound, Fingerprint, Member};
 use super::plain::Plain;
-use super::ring::Ring;
+use super::ring::{COMPARED, Ring};
 use crate::hash::Sha256;
 use crate::ids::PeerId;
 use crate::rng::Rng;
@@ -58,6 +58,9 @@ pub(super) fn position_of(key: u64, name: &[u8]) -> u64 {
     u64::from_be_bytes(position)
 }
 
+/// Peers compared for one who wants to be near others.
+const COMPARED_FOR_NEARNESS: usize = 4;
+
 /// The peers of one torrent.
 #[derive(Debug, Default)]
 pub(super) struct Swarm {
@@ -105,6 +108,8 @@ pub(super) struct Joiner {
     pub(super) place: Place,
     /// Whether it never was introduced to a seed, and wants one.
     pub(super) lacks_source: bool,
+    /// How far into the torrent it reads, if it says so: who reads near it is introduced rather.
+    pub(super) played_percent: Option<u8>,
     pub(super) quota: Quota,
 }
 
@@ -127,6 +132,7 @@ impl Swarm {
         now: Instant,
         connection: ConnKey,
         id: PeerId,
+        played_percent: Option<u8>,
         before: Option<Place>,
         place: Place,
     ) -> Result<(), &'static str> {
@@ -137,12 +143,12 @@ impl Swarm {
         if before == Some(place)
             && let Some(member) = self.ring(place.is_seed).get_mut(place.position)
         {
-            member.announced = now;
+            (member.announced, member.played_percent) = (now, played_percent);
             return Ok(());
         }
         let known = before.and_then(|before| self.ring(before.is_seed).remove(before.position));
         let mut member = known.unwrap_or_else(|| Member::new(now, connection, id));
-        member.announced = now;
+        (member.announced, member.played_percent) = (now, played_percent);
         self.ring(place.is_seed).insert(place.position, member);
         Ok(())
     }
@@ -294,13 +300,18 @@ impl Choice<'_> {
     /// Add `count` of `ring` that bear it.
     fn extend(&mut self, ring: &mut Ring<Member>, is_seed: bool, count: usize, bound: &Bound) {
         let (now, joiner, gone) = (self.now, self.joiner, &mut self.gone);
-        let places = ring.choose(count, self.rng, |position, member| {
+        let compared = match joiner.played_percent {
+            Some(_) => COMPARED_FOR_NEARNESS,
+            None => COMPARED,
+        };
+        let places = ring.choose(count, compared, self.rng, |position, member| {
             if member.is_gone(now, bound.interval) {
                 gone.push(Place { position, is_seed });
                 return None;
             }
             let is_other = position != joiner.place.position;
-            is_other.then(|| member.burden(now, joiner.connection, bound))?
+            let burden = is_other.then(|| member.burden(now, joiner.connection, bound))??;
+            Some(burden + member.distance(joiner.played_percent))
         });
         let place = |position| Place { position, is_seed };
         self.chosen.extend(places.into_iter().map(place));

@@ -230,9 +230,8 @@ impl World {
                 self.tell(
                     node,
                     Input::Progress(Progress {
-                        uploaded: 0,
-                        downloaded: 0,
                         left,
+                        ..Progress::default()
                     }),
                 );
             }

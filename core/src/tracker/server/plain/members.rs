@@ -5,7 +5,7 @@ use crate::ids::PeerId;
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::tracker::server::Abroad;
-use crate::tracker::server::ring::Ring;
+use crate::tracker::server::ring::{COMPARED, Ring};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
@@ -130,7 +130,7 @@ impl Choice<'_> {
         let mut places: Vec<u64> = Vec::new();
         // Who listens on IPv4 can mostly reach IPv4, and the other way round.
         for is_same_kind in [true, false] {
-            let found = ring.choose(count - places.len(), rng, |place, member| {
+            let found = ring.choose(count - places.len(), COMPARED, rng, |place, member| {
                 let is_kind = self.is_of_its_kind(member.address) == is_same_kind;
                 let is_it = is_kind && place != self.position && member.until > self.now;
                 is_it.then_some(member.introduced)

@@ -156,12 +156,16 @@ fn within_an_interval_everybody_is_introduced_and_nobody_too_often() {
         world.announce(announce(n, Some(1), 5), n);
         world.now += Duration::from_millis(120);
     }
+    is_one_and_nobody_bears_too_much(&world.meetings());
+}
+
+/// Of a thousand: everybody was met, nobody more than four times k, and all hang together.
+fn is_one_and_nobody_bears_too_much(meetings: &[(usize, usize)]) {
     let mut received = vec![0; 1000];
     let mut graph: Vec<_> = (0..1000).collect();
-    for (to, by, _) in world.offers() {
-        received[to.0 as usize] += 1;
-        let by = u32::from_be_bytes([by.0[16], by.0[17], by.0[18], by.0[19]]) as usize;
-        let (a, b) = (root(&graph, to.0 as usize), root(&graph, by));
+    for (to, by) in meetings {
+        received[*to] += 1;
+        let (a, b) = (root(&graph, *to), root(&graph, *by));
         graph[a] = b;
     }
     let (least, most) = (
@@ -174,6 +178,34 @@ fn within_an_interval_everybody_is_introduced_and_nobody_too_often() {
         (0..1000).all(|n| root(&graph, n) == one),
         "the swarm is connected"
     );
+}
+
+#[test]
+fn who_says_where_it_plays_meets_those_near_it_rather_and_the_swarm_stays_one() {
+    let percent = |n: usize| (n * 37 % 101) as u8;
+    let near = |says_so: bool| {
+        let mut world = settled(1000, 5);
+        // Once for all to have said it, once to be counted.
+        for _ in 0..2 {
+            world.take();
+            for n in 0..1000 {
+                let played_percent = says_so.then(|| percent(n as usize));
+                let announced = Announce {
+                    played_percent,
+                    ..announce(n, Some(1), 5)
+                };
+                world.announce(announced, n);
+                world.now += Duration::from_millis(120);
+            }
+        }
+        let meetings = world.meetings();
+        is_one_and_nobody_bears_too_much(&meetings);
+        let is_near = |(to, by): &&(usize, usize)| percent(*to).abs_diff(percent(*by)) <= 10;
+        meetings.iter().filter(is_near).count() * 100 / meetings.len()
+    };
+    let (said, unsaid) = (near(true), near(false));
+    assert!(unsaid <= 22, "{unsaid} % are near by chance");
+    assert!(said >= 35, "{said} % are near");
 }
 
 fn root(graph: &[usize], mut at: usize) -> usize {

@@ -54,6 +54,7 @@ fn announce(n: u32, left: Option<u64>, offers: usize) -> Announce {
         uploaded,
         downloaded,
         left,
+        played_percent: None,
         offers,
     }
 }
@@ -123,6 +124,13 @@ impl World {
 
     fn take(&mut self) -> Vec<(ConnKey, ServerMessage)> {
         core::mem::take(&mut self.said)
+    }
+
+    /// Whom offers went to, and whose they were, by their numbers.
+    fn meetings(&mut self) -> Vec<(usize, usize)> {
+        let number = |id: PeerId| u32::from_be_bytes([id.0[16], id.0[17], id.0[18], id.0[19]]);
+        let meeting = |(to, by, _): (ConnKey, _, _)| (to.0 as usize, number(by) as usize);
+        self.offers().into_iter().map(meeting).collect()
     }
 
     fn offers(&mut self) -> Vec<(ConnKey, PeerId, OfferId)> {
