@@ -17,6 +17,8 @@ const ONLY = process.env.ONLY?.split(",");
 const SECONDS = 152;
 const KILOBITS = 4_100;
 const PIECE_LENGTH = 256 * 1024;
+/** What a seeder gives in a second: eight times what is played, as over a link of 32 Mbit/s. 0: as much as it can. */
+const MB_PER_SECOND = Number(process.env.MB_PER_SECOND ?? 4);
 /** What is played before the seek, and after it. */
 const PLAYED_SECONDS = 4;
 const RUN_LIMIT_MS = 90_000;
@@ -53,7 +55,8 @@ const asking = (page, tracker) => `${page}?${new URLSearchParams({ torrent: "/fi
 
 const contenders = {
   async headwater() {
-    const seeder = await seed(film, "--v1", "--piece-length", `${PIECE_LENGTH / 1024}KiB`);
+    const held = MB_PER_SECOND > 0 ? ["--upload-limit", `${MB_PER_SECOND}MB`] : [];
+    const seeder = await seed(film, "--v1", "--piece-length", `${PIECE_LENGTH / 1024}KiB`, ...held);
     try {
       const { torrent: url, magnet } = seeder.ready;
       writeFileSync(torrent, Buffer.from(await (await fetch(url)).arrayBuffer()));
@@ -64,7 +67,7 @@ const contenders = {
   },
 
   async webtorrent() {
-    const seeder = new JsonProcess(NODE_22, [join(WEBTORRENT, "seed.mjs"), film, String(PIECE_LENGTH)]);
+    const seeder = new JsonProcess(NODE_22, [join(WEBTORRENT, "seed.mjs"), film, String(PIECE_LENGTH), String(MB_PER_SECOND * 1e6 || -1)]);
     try {
       const { torrentFile, tracker } = await seeder.line();
       writeFileSync(torrent, Buffer.from(torrentFile, "base64"));

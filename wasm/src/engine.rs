@@ -210,8 +210,8 @@ impl Engine {
     fn add(&mut self, now: Instant, add: Add) {
         self.remove(now, add.torrent, false);
         let torrent = add.torrent;
-        if let AddSource::Url(url, response) = &add.source {
-            fetch::begin(torrent, url.clone(), response.clone(), &self.host);
+        if let AddSource::Url(url) = &add.source {
+            fetch::begin(torrent, url.clone(), &self.host);
             self.torrents.insert(
                 torrent,
                 Slot::new(now, State::Fetching(Box::new(add), Vec::new())),

@@ -18,17 +18,15 @@ const PATIENCE_MS: u32 = 30_000;
 /// The longest .torrent file we take.
 const MAX_TORRENT_BYTES: usize = Limits::BROWSER.torrent_bytes;
 
-/// Begins to fetch `url`, or takes the answer to a request that is out; the engine is told when it is
-/// there, or why it is not.
-pub(crate) fn begin(torrent: u32, url: String, response: Option<Promise>, host: &Host) {
+/// Begins to fetch `url`; the engine is told when it is there, or why it is not.
+pub(crate) fn begin(torrent: u32, url: String, host: &Host) {
     let host = host.clone();
     spawn_local(async move {
-        let fetched = fetch(&url, response.unwrap_or_else(|| ask(&url))).await;
+        let fetched = fetch(&url).await;
         host.happened(Happened::Fetched(torrent, fetched));
     });
 }
 
-/// As `hurry` in `web/src/worker.ts` does, for what comes before the engine.
 fn ask(url: &str) -> Promise {
     let init = RequestInit::new();
     init.set_credentials(RequestCredentials::Omit);
@@ -36,10 +34,10 @@ fn ask(url: &str) -> Promise {
     scope().fetch_with_str_and_init(url, &init)
 }
 
-async fn fetch(url: &str, response: Promise) -> Result<Vec<u8>, Refusal> {
+async fn fetch(url: &str) -> Result<Vec<u8>, Refusal> {
     let failed =
         |reason: String| Refusal::new("fetchFailed", format!("Could not fetch {url}: {reason}."));
-    let response: Response = wait(response).await.map_err(failed)?.unchecked_into();
+    let response: Response = wait(ask(url)).await.map_err(failed)?.unchecked_into();
     if !response.ok() {
         return Err(failed(format!(
             "the server answered {} {}",

@@ -7,7 +7,7 @@ use headwater_core::ids::{PeerKey, Ticket};
 use headwater_core::json;
 use headwater_core::swarm::{Event, PeerStats, Stats};
 use headwater_core::tracker::client;
-use js_sys::{Array, ArrayBuffer, Function, JSON, Object, Promise, Reflect, Uint8Array};
+use js_sys::{Array, ArrayBuffer, Function, JSON, Object, Reflect, Uint8Array};
 use serde::Serialize;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Blob, DedicatedWorkerGlobalScope, MessagePort, RtcDataChannel};
@@ -122,7 +122,7 @@ pub(crate) enum AddSource {
     Magnet(String),
     Metainfo(Vec<u8>),
     /// With the answer to the request for it, if that is out.
-    Url(String, Option<Promise>),
+    Url(String),
     /// A torrent of files of the page, and these by their numbers in it; padding has none.
     Seeded(Vec<u8>, Vec<Option<Blob>>),
 }
@@ -201,7 +201,7 @@ impl AddSource {
         Some(match text(source, "kind")?.as_str() {
             "magnet" => Self::Magnet(text(source, "uri")?),
             "metainfo" => Self::Metainfo(bytes(source, "bytes")?),
-            "url" => Self::Url(text(source, "url")?, object(source, "response")),
+            "url" => Self::Url(text(source, "url")?),
             "seeded" => Self::Seeded(
                 bytes(source, "bytes")?,
                 array(source, "files")

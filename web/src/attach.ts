@@ -31,15 +31,20 @@ export interface Attachment {
 export function attach(media: HTMLMediaElement, torrentId: TorrentId, { client = sharedClient(), file: wanted, ...options }: AttachOptions = {}): Attachment {
   const torrent = client.add(torrentId, options);
   let src = "";
+  // It holds the signal that ends them all.
+  const listening = new AbortController();
   const ready = torrent.ready.then(async ({ files }) => {
     const file = choose(files, wanted);
+    if (media.preload !== "none") {
+      // What the player will ask for first is fetched while the service worker comes up.
+      const head = file.stream({ end: Math.min(file.length, HEAD_BYTES) });
+      media.addEventListener("loadedmetadata", () => void head.cancel(), listening);
+    }
     await file.ready;
     media.src = src = file.url;
     return file;
   });
   ready.catch(() => {});
-  // It holds the signal that ends them both.
-  const listening = new AbortController();
   media.addEventListener("error", () => media.error && media.src === src && torrent.handleError(mediaError(media.error)), listening);
   media.addEventListener("timeupdate", () => (torrent.secondsAhead = secondsAhead(media)), listening);
   return {
@@ -77,3 +82,6 @@ function secondsAhead({ buffered, currentTime, playbackRate }: HTMLMediaElement)
 function mediaError({ message }: MediaError): HeadwaterError {
   return new HeadwaterError("mediaFailed", `The browser gave up on this file: ${message || "no reason given"}.`);
 }
+
+/** Enough of a film for its first frame. */
+const HEAD_BYTES = 1_000_000;

@@ -179,7 +179,7 @@ export class Connections {
     this.#step(peer, "encrypted");
     const path = await pathOf(pc).catch(() => undefined);
     const connection = this.#connections.get(peer);
-    if (path && connection && connection.pc === pc) connection.path = path;
+    if (path && connection?.pc === pc) connection.path = path;
   }
 
   #step(peer: PeerKey, step: ConnectionStep): void {
@@ -219,8 +219,8 @@ export class Connections {
 const STEPS: readonly (ConnectionStep | null)[] = [null, "offered", "described", "reached", "encrypted"];
 
 async function pathOf(pc: RTCPeerConnection): Promise<PathKind | undefined> {
-  const reports = new Map<string, Record<string, unknown>>();
-  (await pc.getStats()).forEach((report: { id: string }) => reports.set(report.id, report as never));
+  // The DOM types do not know it for the map it is.
+  const reports = (await pc.getStats()) as unknown as ReadonlyMap<string, Record<string, unknown>>;
   for (const { type, nominated, state, localCandidateId, remoteCandidateId } of reports.values()) {
     if (type !== "candidate-pair" || !nominated || state !== "succeeded") continue;
     const kinds = [localCandidateId, remoteCandidateId].map((id) => reports.get(id as string)?.["candidateType"]);
@@ -236,35 +236,23 @@ async function pathOf(pc: RTCPeerConnection): Promise<PathKind | undefined> {
  * Chromium takes 120 ms to say so. With servers, when all have come, or after a second if any has.
  */
 function gathered(pc: RTCPeerConnection, hasServers: boolean): Promise<void> {
-  const { promise, resolve } = withResolvers();
-  const limit = setTimeout(resolve, GATHERING_LIMIT_MS);
+  const listening = new AbortController();
   const began = performance.now();
-  let quiet: ReturnType<typeof setTimeout> | undefined;
-
-  function onCandidate({ candidate }: RTCPeerConnectionIceEvent): void {
+  let patience: ReturnType<typeof setTimeout>;
+  return new Promise<void>((resolve) => {
+    const isOver = (): boolean => pc.iceGatheringState === "complete";
+    const wait = (ms: number): void => {
+      clearTimeout(patience);
+      patience = setTimeout(resolve, ms);
+    };
     // A null or empty candidate ends the list.
-    if (!candidate?.candidate) return resolve();
-    clearTimeout(quiet);
-    quiet = setTimeout(resolve, hasServers ? Math.max(0, began + SERVER_PATIENCE_MS - performance.now()) : QUIET_MS);
-  }
-  function onState(): void {
-    if (pc.iceGatheringState === "complete" || pc.signalingState === "closed") resolve();
-  }
-  pc.addEventListener("icecandidate", onCandidate);
-  pc.addEventListener("icegatheringstatechange", onState);
-  onState();
-  return promise.finally(() => {
-    clearTimeout(quiet);
-    clearTimeout(limit);
-    pc.removeEventListener("icecandidate", onCandidate);
-    pc.removeEventListener("icegatheringstatechange", onState);
+    pc.addEventListener("icecandidate", ({ candidate }) => (candidate?.candidate ? wait(hasServers ? began + SERVER_PATIENCE_MS - performance.now() : QUIET_MS) : resolve()), listening);
+    pc.addEventListener("icegatheringstatechange", () => isOver() && resolve(), listening);
+    wait(isOver() ? 0 : GATHERING_LIMIT_MS);
+  }).finally(() => {
+    clearTimeout(patience);
+    listening.abort();
   });
-}
-
-function withResolvers(): { promise: Promise<void>; resolve: () => void } {
-  let resolve!: () => void;
-  const promise = new Promise<void>((settle) => (resolve = settle));
-  return { promise, resolve };
 }
 
 /** Wait for what STUN and TURN servers add. */

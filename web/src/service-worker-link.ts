@@ -150,16 +150,12 @@ async function inControl(container: ServiceWorkerContainer, registration: Servic
 
 /** Whether what `listen` waits for came in time. */
 function within(ms: number, listen: (resolve: () => void, signal: AbortSignal) => void): Promise<boolean> {
-  return new Promise((resolve) => {
-    const abort = new AbortController();
-    const settle = (isDone: boolean): void => {
-      clearTimeout(timer);
-      abort.abort();
-      resolve(isDone);
-    };
-    const timer = setTimeout(() => settle(false), ms);
-    listen(() => settle(true), abort.signal);
+  const abort = new AbortController();
+  const isDone = new Promise<boolean>((resolve) => {
+    setTimeout(resolve, ms, false);
+    listen(() => resolve(true), abort.signal);
   });
+  return isDone.finally(() => abort.abort());
 }
 
 /** 128 bits that nobody guesses: who has a stream URL reads the file. */

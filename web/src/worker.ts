@@ -20,7 +20,7 @@ interface StartMessage {
 
 interface OtherMessage {
   kind: string;
-  source?: Source & { response?: Promise<Response> };
+  source?: Source;
 }
 
 const scope = self as unknown as DedicatedWorkerGlobalScope;
@@ -41,21 +41,12 @@ scope.onmessage = (event: MessageEvent<StartMessage | OtherMessage>) => {
     isStarting = true;
     void run(message);
   } else {
-    if (!isStart(message)) hurry(message);
     early.push(event);
   }
 };
 
 function isStart(message: StartMessage | OtherMessage): message is StartMessage {
   return message.kind === "start";
-}
-
-/** Asks for the .torrent file of a torrent while the engine loads; the engine takes the answer. */
-function hurry({ source }: OtherMessage): void {
-  if (source?.kind !== "url") return;
-  source.response = fetch(source.url, { credentials: "omit", signal: AbortSignal.timeout(PATIENCE_MS) });
-  // The engine tells of it.
-  source.response.catch(() => {});
 }
 
 async function run({ wasmUrl, module, config }: StartMessage): Promise<void> {
@@ -99,8 +90,5 @@ async function loadShelf(torrent: number, name: string, how: KeepOptions & { url
     scope.postMessage({ kind: "storage", torrent, storage });
   }
 }
-
-/** The longest a server may take, from the request to the last byte: the engine's own limit. */
-const PATIENCE_MS = 30_000;
 
 const SHELF_PATIENCE_MS = 2_000;
