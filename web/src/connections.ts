@@ -74,9 +74,9 @@ export class Connections {
   handle(order: ConnectionOrder): void {
     if (this.#postponed) return void this.#postponed.push(order);
     switch (order.kind) {
-      case "makeOffer": return this.#attempt(order.peer, () => this.#makeOffer(order.peer));
-      case "acceptOffer": return this.#attempt(order.peer, () => this.#acceptOffer(order));
-      case "applyAnswer": return this.#attempt(order.peer, () => this.#applyAnswer(order.peer, order.sdp));
+      case "makeOffer": return this.#attempt(order.peer, this.#makeOffer(order.peer));
+      case "acceptOffer": return this.#attempt(order.peer, this.#acceptOffer(order));
+      case "applyAnswer": return this.#attempt(order.peer, this.#applyAnswer(order.peer, order.sdp));
       case "drop": return this.#drop(order.peer);
       case "send": return this.#connections.get(order.peer)?.forwarded?.send(order.bytes);
       default: order satisfies never;
@@ -171,8 +171,8 @@ export class Connections {
     return this.#options.mapSdp?.(sdp, direction) ?? sdp;
   }
 
-  #attempt(peer: PeerKey, step: () => Promise<void>): void {
-    step().catch((error: unknown) => this.#fail(peer, error instanceof Error ? error.message : String(error)));
+  #attempt(peer: PeerKey, step: Promise<void>): void {
+    step.catch((error: unknown) => this.#fail(peer, error instanceof Error ? error.message : String(error)));
   }
 
   async #handleConnected(peer: PeerKey, pc: RTCPeerConnection): Promise<void> {
@@ -186,10 +186,11 @@ export class Connections {
     const connection = this.#connections.get(peer);
     if (!connection) return;
     // A browser may say that it is connected before it says that it took the answer: what was passed over counts.
-    const passed = STEPS.slice(STEPS.indexOf(connection.step) + 1, STEPS.indexOf(step) + 1);
+    // Before the first it is at -1.
+    const passed = STEPS.slice(STEPS.indexOf(connection.step as ConnectionStep) + 1, STEPS.indexOf(step) + 1);
     if (passed.length > 0) connection.step = step;
     for (const each of passed) {
-      if (each && (each === step || each !== "offered")) this.#watcher.stepped(peer, each);
+      if (each === step || each !== "offered") this.#watcher.stepped(peer, each);
     }
   }
 
@@ -204,11 +205,10 @@ export class Connections {
     const connection = this.#connections.get(peer);
     if (!connection) return;
     this.#connections.delete(peer);
-    connection.forwarded?.close();
-    connection.pc.onconnectionstatechange = null;
-    connection.pc.oniceconnectionstatechange = null;
-    connection.pc.ondatachannel = null;
-    connection.pc.close();
+    const { pc, forwarded } = connection;
+    forwarded?.close();
+    pc.onconnectionstatechange = pc.oniceconnectionstatechange = pc.ondatachannel = null;
+    pc.close();
   }
 
   #isCurrent(peer: PeerKey, pc: RTCPeerConnection): boolean {
@@ -216,7 +216,7 @@ export class Connections {
   }
 }
 
-const STEPS: readonly (ConnectionStep | null)[] = [null, "offered", "described", "reached", "encrypted"];
+const STEPS: readonly ConnectionStep[] = ["offered", "described", "reached", "encrypted"];
 
 async function pathOf(pc: RTCPeerConnection): Promise<PathKind | undefined> {
   // The DOM types do not know it for the map it is.

@@ -9,7 +9,7 @@ export class HeadwaterError extends Error {
   readonly hint: string;
 
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown; hint?: string }) {
-    super(message, options?.cause === undefined ? undefined : { cause: options.cause });
+    super(message, options);
     this.name = "HeadwaterError";
     this.code = code;
     this.hint = options?.hint ?? (HINTS as Record<string, string>)[code] ?? "";

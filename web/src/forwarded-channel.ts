@@ -44,11 +44,9 @@ export class ForwardedChannel {
   }
 
   close(): void {
-    this.#channel.onopen = null;
-    this.#channel.onmessage = null;
-    this.#channel.onbufferedamountlow = null;
-    this.#channel.onclose = null;
-    this.#channel.close();
+    const channel = this.#channel;
+    channel.onopen = channel.onmessage = channel.onbufferedamountlow = channel.onclose = null;
+    channel.close();
   }
 
   #open(): void {
