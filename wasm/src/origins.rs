@@ -3,12 +3,10 @@
 //! What to ask of them is the core's affair, and `web/src/origins.ts` asks, and judges answers by their
 //! heads. Here is what lies between: which of them a torrent may lead us to.
 
-use headwater_core::ids::{OriginId, Ticket};
-use headwater_core::swarm::{self, Input, Swarm};
+use headwater_core::ids::OriginId;
+use headwater_core::swarm::{Input, Swarm};
 use headwater_core::time::Instant;
 use wasm_bindgen::prelude::*;
-
-use crate::torrent::Torrent;
 
 #[wasm_bindgen]
 extern "C" {
@@ -18,7 +16,7 @@ extern "C" {
 
     /// Fetches a range of a file of `length` bytes. What comes of it comes as messages.
     #[wasm_bindgen(method)]
-    fn begin(
+    pub(crate) fn begin(
         this: &Fetcher,
         torrent: u32,
         ticket: f64,
@@ -29,7 +27,7 @@ extern "C" {
     );
     /// Nobody needs it any more.
     #[wasm_bindgen(method)]
-    fn end(this: &Fetcher, torrent: u32, ticket: f64);
+    pub(crate) fn end(this: &Fetcher, torrent: u32, ticket: f64);
     /// Whether a torrent, which came from `home` if that is an address, may lead us there.
     #[wasm_bindgen(method)]
     fn may(this: &Fetcher, url: &str, home: &str) -> bool;
@@ -55,38 +53,5 @@ impl Fetcher {
 pub(crate) fn tell(now: Instant, swarm: &mut Swarm, origins: Vec<String>) {
     for (origin, url) in (0..).map(OriginId).zip(origins) {
         swarm.handle_input(now, Input::OriginAdded { origin, url });
-    }
-}
-
-impl Torrent {
-    /// Does what the swarm wants of an origin.
-    pub(crate) fn ask_origin(&self, output: swarm::Output) {
-        match output {
-            swarm::Output::Fetch {
-                ticket,
-                url,
-                range,
-                length,
-                ..
-            } => self.fetcher.begin(
-                self.number,
-                ticket.0 as f64,
-                &url,
-                range.start as f64,
-                range.end as f64,
-                length as f64,
-            ),
-            swarm::Output::CancelFetch(ticket) => self.fetcher.end(self.number, ticket.0 as f64),
-            _ => {}
-        }
-    }
-
-    pub(crate) fn handle_fetch(&mut self, now: Instant, ticket: Ticket, did: FetchDid) {
-        let input = match &did {
-            FetchDid::Send(bytes) => Input::Fetched(ticket, bytes),
-            FetchDid::End(None) => Input::FetchEnded(ticket),
-            FetchDid::End(Some(reason)) => Input::FetchFailed(ticket, reason.clone()),
-        };
-        self.swarm.handle_input(now, input);
     }
 }

@@ -3,6 +3,7 @@
 //! The driver's loop: what happened goes in, and what comes out is done at once.
 
 mod keeping;
+mod origins;
 
 use headwater_core::ids::{PeerKey, ReaderId};
 use headwater_core::ordered::{Map, Set};
@@ -44,17 +45,17 @@ pub(crate) struct Parts {
 /// One torrent.
 #[derive(Debug)]
 pub(crate) struct Torrent {
-    pub(crate) number: u32,
+    number: u32,
     host: Host,
     page: Page,
-    pub(crate) swarm: Swarm,
+    swarm: Swarm,
     /// `None` while nobody is spoken to.
     client: Option<Client>,
     client_config: ClientConfig,
     giving: Giving,
     /// Files of the page, if it is made of them.
     storage: Option<Storage>,
-    pub(crate) fetcher: Fetcher,
+    fetcher: Fetcher,
     /// What outlives the page.
     keep: Keep,
     /// Files that are not to be read.
@@ -432,7 +433,7 @@ impl Torrent {
     fn do_swarm(&mut self, now: Instant, output: swarm::Output) {
         use swarm::Output;
         match output {
-            Output::CancelFetch(_) | Output::Fetch { .. } => self.ask_origin(output),
+            Output::CancelFetch(ticket) => self.cancel_fetch(ticket),
             Output::Close(peer, _) => {
                 self.links.remove(&peer);
                 self.dialled.remove(&peer);
@@ -447,6 +448,13 @@ impl Torrent {
             }
             Output::Ended(reader) => self.streams.finish(reader),
             Output::Event(event) => self.events.push(event),
+            Output::Fetch {
+                ticket,
+                url,
+                range,
+                length,
+                ..
+            } => self.fetch(ticket, &url, &range, length),
             Output::Introduction(news) => self.tell_client(now, client::Input::Introduced(&news)),
             Output::Load(block) => self.load(now, block),
             Output::LoadLeaves(piece) => self.load_leaves(now, piece),
