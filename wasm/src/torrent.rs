@@ -2,22 +2,21 @@
 //!
 //! The driver's loop: what happened goes in, and what comes out is done at once.
 
+mod connections;
 mod keeping;
 mod origins;
+mod trackers;
 
 use headwater_core::ids::{PeerKey, ReaderId};
 use headwater_core::ordered::{Map, Set};
-use headwater_core::peer::Transport;
 use headwater_core::swarm::{self, Event, Swarm};
 use headwater_core::time::{Duration, Instant};
 use headwater_core::tracker::client::{self, Client, ClientConfig, TrackerKey};
-use wasm_bindgen::JsValue;
-use web_sys::RtcDataChannel;
 
 use crate::giving::{Giving, Limits};
-use crate::host::{Host, PeerDid, ReaderDid, TrackerDid};
+use crate::host::{Host, ReaderDid};
 use crate::keep::Keep;
-use crate::link::{Link, Scratch};
+use crate::link::Link;
 use crate::origins::Fetcher;
 use crate::protocol::{Page, Refusal, Share, ToPage};
 use crate::reports::Report;
@@ -212,77 +211,6 @@ impl Torrent {
         }
     }
 
-    // Connections, as the page makes them.
-
-    pub(crate) fn handle_offer_made(&mut self, now: Instant, peer: PeerKey, sdp: String) {
-        self.tell_client(now, client::Input::OfferMade(peer, &sdp));
-    }
-
-    pub(crate) fn handle_answer_made(&mut self, now: Instant, peer: PeerKey, sdp: String) {
-        self.tell_client(now, client::Input::AnswerMade(peer, &sdp));
-    }
-
-    pub(crate) fn handle_channel(&mut self, now: Instant, peer: PeerKey, channel: RtcDataChannel) {
-        if !self.dialled.contains_key(&peer) {
-            // It was given up while the channel was on its way.
-            channel.close();
-            return;
-        }
-        let link = Link::over_channel(peer, channel, &self.host);
-        let was_opened = link.was_opened();
-        self.links.insert(peer, link);
-        if was_opened {
-            self.open(now, peer);
-        }
-    }
-
-    pub(crate) fn handle_channel_forwarded(&mut self, peer: PeerKey) {
-        if self.dialled.contains_key(&peer) {
-            self.links.insert(peer, Link::over_page(peer, &self.page));
-        }
-    }
-
-    pub(crate) fn handle_buffered(&mut self, now: Instant, peer: PeerKey, amount: usize) {
-        if let Some(link) = self.links.get_mut(&peer) {
-            link.handle_buffered(amount);
-            self.drained(now, peer);
-        }
-    }
-
-    pub(crate) fn handle_connection_failed(&mut self, now: Instant, peer: PeerKey, reason: String) {
-        self.lose(now, peer, reason);
-    }
-
-    // What channels, sockets and readers do.
-
-    pub(crate) fn handle_peer(
-        &mut self,
-        now: Instant,
-        peer: PeerKey,
-        did: PeerDid,
-        scratch: &mut Scratch,
-    ) {
-        match did {
-            PeerDid::Close => self.lose(now, peer, "the channel closed".to_owned()),
-            PeerDid::Drain => self.drained(now, peer),
-            PeerDid::Open => self.open(now, peer),
-            PeerDid::Send(message) => self.receive(now, peer, &message, scratch),
-        }
-    }
-
-    pub(crate) fn handle_tracker(&mut self, now: Instant, tracker: TrackerKey, did: TrackerDid) {
-        match did {
-            TrackerDid::Close(reason) => {
-                self.sockets.remove(&tracker);
-                self.tell_client(now, client::Input::TrackerClosed(tracker, &reason));
-            }
-            TrackerDid::Open => self.tell_client(now, client::Input::TrackerOpened(tracker)),
-            TrackerDid::Send(text) => {
-                self.tell_client(now, client::Input::TrackerReceived(tracker, &text))
-            }
-        }
-    }
-
     pub(crate) fn handle_reader(&mut self, now: Instant, reader: ReaderId, did: ReaderDid) {
         match did {
             ReaderDid::Cancel => self.close_reader(now, reader),
@@ -330,76 +258,6 @@ impl Torrent {
             );
             self.swarm
                 .handle_input(now, swarm::Input::ReaderClosed(surplus));
-        }
-    }
-
-    fn receive(&mut self, now: Instant, peer: PeerKey, message: &JsValue, scratch: &mut Scratch) {
-        let Some(link) = self.links.get(&peer) else {
-            return;
-        };
-        // A transferred channel may bring the remote's first words before it says that it is open.
-        if !link.is_open {
-            self.open(now, peer);
-        }
-        self.drained(now, peer);
-        match scratch.read(message) {
-            Some(bytes) => self
-                .swarm
-                .handle_input(now, swarm::Input::Received(peer, bytes)),
-            None => self.lose(
-                now,
-                peer,
-                "the peer sent a message that is not of this protocol".to_owned(),
-            ),
-        }
-    }
-
-    fn open(&mut self, now: Instant, peer: PeerKey) {
-        let Some(link) = self.links.get_mut(&peer).filter(|link| !link.is_open) else {
-            return;
-        };
-        link.is_open = true;
-        let dialled = self.dialled.get(&peer).copied().unwrap_or_default();
-        self.swarm.handle_input(
-            now,
-            swarm::Input::Opened {
-                peer,
-                transport: Transport::WebRtc,
-                dialled,
-                name: format!("webrtc {}", peer.0 & u64::from(u32::MAX)),
-            },
-        );
-        if dialled && !self.is_headwater(peer) {
-            self.swarm.handle_input(now, swarm::Input::Awaited(peer));
-        }
-        self.drained(now, peer);
-        self.tell_client(now, client::Input::Opened(peer));
-    }
-
-    fn is_headwater(&self, peer: PeerKey) -> bool {
-        let client = self.client.as_ref();
-        client.is_some_and(|client| client.is_headwater(peer))
-    }
-
-    /// A link may have more room.
-    fn drained(&mut self, now: Instant, peer: PeerKey) {
-        let link = self.links.get_mut(&peer).filter(|link| link.is_open);
-        if let Some(room) = link.and_then(Link::news_of_room) {
-            self.swarm
-                .handle_input(now, swarm::Input::Writable(peer, room));
-        }
-    }
-
-    /// A connection is gone, or never came to be.
-    fn lose(&mut self, now: Instant, peer: PeerKey, reason: String) {
-        let was_open = self.links.remove(&peer).is_some_and(|link| link.is_open);
-        self.dialled.remove(&peer);
-        self.page.tell(&ToPage::Drop { peer: peer.0 });
-        if was_open {
-            self.swarm.handle_input(now, swarm::Input::Closed(peer));
-            self.tell_client(now, client::Input::Closed(peer));
-        } else {
-            self.tell_client(now, client::Input::ConnectionFailed(peer, &reason));
         }
     }
 
@@ -460,81 +318,6 @@ impl Torrent {
             Output::LoadLeaves(piece) => self.load_leaves(now, piece),
             Output::Store(piece, bytes) => self.store(now, piece, &bytes),
             Output::Send(peer, bytes) => self.send(now, peer, &bytes),
-        }
-    }
-
-    fn do_client(&mut self, now: Instant, output: client::Output) {
-        use client::Output;
-        match output {
-            Output::AcceptOffer(peer, sdp) => {
-                self.dialled.insert(peer, false);
-                self.page.tell(&ToPage::AcceptOffer {
-                    torrent: self.number,
-                    peer: peer.0,
-                    sdp: &sdp,
-                    forward: !self.is_headwater(peer),
-                });
-            }
-            Output::ApplyAnswer(peer, sdp) => self.page.tell(&ToPage::ApplyAnswer {
-                peer: peer.0,
-                sdp: &sdp,
-            }),
-            Output::CloseTracker(tracker) => drop(self.sockets.remove(&tracker)),
-            Output::Drop(peer) => {
-                self.dialled.remove(&peer);
-                self.page.tell(&ToPage::Drop { peer: peer.0 });
-                if self.links.remove(&peer).is_some_and(|link| link.is_open) {
-                    self.swarm.handle_input(now, swarm::Input::Closed(peer));
-                }
-            }
-            Output::Event(tracker) => self.page.tell(&ToPage::Tracker {
-                torrent: self.number,
-                tracker,
-            }),
-            Output::Introduce(wish) => self.swarm.handle_input(now, swarm::Input::Wished(wish)),
-            Output::MakeOffer(peer) => {
-                self.dialled.insert(peer, true);
-                self.page.tell(&ToPage::MakeOffer {
-                    torrent: self.number,
-                    peer: peer.0,
-                });
-            }
-            Output::OpenTracker(tracker, url) => self.open_tracker(now, tracker, &url),
-            Output::SendTracker(tracker, text) => {
-                if let Some(socket) = self.sockets.get(&tracker) {
-                    socket.send(&text);
-                }
-            }
-        }
-    }
-
-    fn open_tracker(&mut self, now: Instant, tracker: TrackerKey, url: &str) {
-        match TrackerSocket::open(self.number, tracker, url, &self.host) {
-            Ok(socket) => drop(self.sockets.insert(tracker, socket)),
-            Err(_) => {
-                let reason = "the browser refuses to connect to it";
-                self.tell_client(now, client::Input::TrackerClosed(tracker, reason));
-            }
-        }
-    }
-
-    fn send(&mut self, now: Instant, peer: PeerKey, bytes: &[u8]) {
-        let Some(link) = self.links.get_mut(&peer) else {
-            return;
-        };
-        self.sent.insert(peer);
-        if link.send(bytes).is_err() {
-            self.lose(now, peer, "the channel takes no more".to_owned());
-        }
-    }
-
-    /// Tells the swarm what room its sending left, where it must know.
-    fn tell_room(&mut self, now: Instant) {
-        while let Some(peer) = self.sent.pop_first() {
-            if let Some(room) = self.links.get_mut(&peer).and_then(Link::news_of_more_room) {
-                self.swarm
-                    .handle_input(now, swarm::Input::Writable(peer, room));
-            }
         }
     }
 
