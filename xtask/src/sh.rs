@@ -83,10 +83,9 @@ pub(crate) fn run_side_by_side(commands: Vec<Command>, at_once: usize) -> Result
             scope.spawn(|| {
                 while let Some(mut command) = next() {
                     if let Err(error) = run_and_show(&mut command) {
-                        failed
-                            .lock()
-                            .map(|mut failed| failed.push(error.to_string()))
-                            .ok();
+                        if let Ok(mut failed) = failed.lock() {
+                            failed.push(error.to_string());
+                        }
                     }
                 }
             });
