@@ -82,10 +82,10 @@ pub(crate) fn run_side_by_side(commands: Vec<Command>, at_once: usize) -> Result
         for _ in 0..at_once {
             scope.spawn(|| {
                 while let Some(mut command) = next() {
-                    if let Err(error) = run_and_show(&mut command) {
-                        if let Ok(mut failed) = failed.lock() {
-                            failed.push(error.to_string());
-                        }
+                    if let Err(error) = run_and_show(&mut command)
+                        && let Ok(mut failed) = failed.lock()
+                    {
+                        failed.push(error.to_string());
                     }
                 }
             });
