@@ -31,11 +31,14 @@ const MANNERS = {
   terse: () => ({ isTerse: true }),
 };
 
-/** Serves `path` on an origin of its own, in that manner; remembers the requests. */
+/** Serves `path` on an origin of its own, in that manner, and whatever is put into `files`; remembers the requests. */
 export async function serveFilm(path, manner = "honest") {
   const film = readFileSync(path);
   const seen = { requests: [] };
+  const files = new Map();
   const server = createServer((request, response) => {
+    const other = files.get(request.url);
+    if (other) return response.writeHead(200, { "access-control-allow-origin": "*" }).end(other);
     const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "") ?? [];
     const [start, end] = [Number(first ?? 0), Number(last ?? film.length - 1) + 1];
     const body = film.subarray(start, end);
@@ -57,6 +60,7 @@ export async function serveFilm(path, manner = "honest") {
   return {
     url: `http://127.0.0.1:${server.address().port}/film.mp4`,
     seen,
+    files,
     close: () => (server.closeAllConnections(), new Promise((resolve) => server.close(resolve))),
   };
 }

@@ -180,7 +180,7 @@ impl Add {
             source: AddSource::read(&field(message, "source"))?,
             trackers: texts(message, "trackers"),
             origins: texts(message, "origins"),
-            web_seeds: field(message, "webSeeds").is_truthy(),
+            web_seeds: field(message, "webSeeds").as_bool().unwrap_or(true),
             home: text(&field(message, "source"), "url").unwrap_or_default(),
             window_bytes: number(message, "windowBytes")? as u64,
             max_peers: number(message, "maxPeers")? as usize,

@@ -9,7 +9,7 @@ import { Engine } from "./engine.js";
 import { asHeadwaterError, HeadwaterError } from "./errors.js";
 import { Emitter } from "./events.js";
 import { MonthlyBudget } from "./monthly-budget.js";
-import type { FromWorker, KeepOptions, PeerKey, Source } from "./protocol.js";
+import type { FromWorker, KeepOptions, PeerKey, Source, ToWorker } from "./protocol.js";
 import { Read } from "./read.js";
 import { ServiceWorkerLink } from "./service-worker-link.js";
 import { decideSharing, onConnectionChange, type Share, type UploadLimits } from "./sharing.js";
@@ -159,15 +159,15 @@ export class Headwater extends Emitter<HeadwaterEvents> {
   seed(input: File | Iterable<File>, options: SeedOptions = {}): Torrent {
     const files = input instanceof File ? [input] : [...input];
     if (!files[0]) throw new HeadwaterError("noFiles", "There is no file to seed.");
-    const { name, pieceLength, share = "share" } = options;
+    const { name, pieceLength } = options;
     const source: Source = {
       kind: "files",
       name,
-      files: files.map((file) => ({ path: file.webkitRelativePath || file.name, file })),
       pieceLength,
+      files: files.map((file) => ({ path: file.webkitRelativePath || file.name, file })),
       makingUrl: resolved(this.#options.makingUrl ?? makingAsset()).href,
     };
-    return this.#add(() => source, { ...options, share }, files);
+    return this.#add(() => source, { share: "share", ...options }, files);
   }
 
   /** What is kept on this machine, of all torrents of the site. */
@@ -222,11 +222,22 @@ export class Headwater extends Emitter<HeadwaterEvents> {
 
   #post(torrent: Torrent, source: Source, options: AddOptions): void {
     if (!this.#torrents.has(torrent.key)) return;
-    const { windowBytes = DEFAULT_WINDOW_BYTES, maxPeers = DEFAULT_MAX_PEERS, trackers = [], origins = [], webSeeds = true, keep, keepUrl = keepAsset() } = { ...this.#options, ...options };
-    const transfer = source.kind === "metainfo" ? [source.bytes.buffer] : [];
-    const add = { torrent: torrent.key, source, trackers: [...trackers], origins: origins.map((url) => resolved(url).href), webSeeds, windowBytes: Math.floor(windowBytes), maxPeers };
-    const { share } = torrent.sharing;
-    this.#engine.post({ kind: "add", ...add, share, limits: limits({ ...options, ...torrent.limits }), deselected: [...(options.deselect ?? [])], keep: keep && source.kind !== "files" ? { url: resolved(keepUrl).href, ...(keep as KeepOptions) } : undefined }, transfer);
+    const { windowBytes = DEFAULT_WINDOW_BYTES, maxPeers = DEFAULT_MAX_PEERS, trackers, origins, webSeeds, keep, keepUrl = keepAsset() } = { ...this.#options, ...options };
+    const add: ToWorker = {
+      kind: "add",
+      torrent: torrent.key,
+      source,
+      trackers,
+      origins: origins?.map((url) => resolved(url).href),
+      webSeeds,
+      windowBytes: Math.floor(windowBytes),
+      maxPeers,
+      share: torrent.sharing.share,
+      limits: limits({ ...options, ...torrent.limits }),
+      deselected: options.deselect,
+      keep: keep && source.kind !== "files" ? { url: resolved(keepUrl).href, ...(keep as KeepOptions) } : undefined,
+    };
+    this.#engine.post(add, source.kind === "metainfo" ? [source.bytes.buffer] : []);
     torrent.isPosted = true;
   }
 

@@ -41,10 +41,10 @@ export async function make(wish: Wish): Promise<void> {
 let ready: Promise<unknown> | undefined;
 
 /** Reads the files and hashes them; the torrent, and what it is made of, as the engine takes it. */
-async function hashed(torrent: number, { name, files, pieceLength }: Wish["source"], trackers: string[], signal: AbortSignal): Promise<object> {
+async function hashed(torrent: number, { name, files, pieceLength }: Wish["source"], trackers: readonly string[], signal: AbortSignal): Promise<object> {
   const { folder, paths } = laidOut(files.map(({ path }) => path));
   const title = name ?? folder ?? (files.length === 1 ? paths[0]! : `${paths[0]!} and ${files.length - 1} more`);
-  const making = new Making(title, paths, Float64Array.from(files, ({ file }) => file.size), trackers, pieceLength);
+  const making = new Making(title, paths, Float64Array.from(files, ({ file }) => file.size), [...trackers], pieceLength);
   try {
     const total = making.length();
     const reading: Promise<Uint8Array>[] = [];

@@ -15,7 +15,8 @@ export type PeerKey = number;
 /** Where a torrent comes from. */
 export type Source =
   | { kind: "magnet"; uri: string }
-  | { kind: "metainfo"; bytes: Uint8Array<ArrayBuffer> }
+  /** And where it came from, if that is an address. */
+  | { kind: "metainfo"; bytes: Uint8Array<ArrayBuffer>; url?: string | undefined }
   | { kind: "url"; url: string }
   /** To be hashed, by what is at `makingUrl`, and given from where they lie. Their paths are with slashes. */
   | { kind: "files"; name: string | undefined; files: { path: string; file: Blob }[]; pieceLength: number | undefined; makingUrl: string };
@@ -51,17 +52,17 @@ export type ToWorker =
       kind: "add";
       torrent: TorrentKey;
       source: Source;
-      trackers?: string[];
+      trackers?: readonly string[] | undefined;
       /** Web servers that have its files. */
-      origins?: string[];
-      /** Whether those that the torrent names are asked, too. */
-      webSeeds?: boolean;
+      origins?: string[] | undefined;
+      /** Whether those that the torrent names are asked, too. True. */
+      webSeeds?: boolean | undefined;
       windowBytes: number;
       maxPeers: number;
       share: Share;
       limits: Limits;
       /** Files that are not to be read, by number. */
-      deselected: number[];
+      deselected?: readonly number[] | undefined;
       /** Where the code that keeps pieces is, and how many bytes it may take. */
       keep?: (KeepOptions & { url: string }) | undefined;
     }

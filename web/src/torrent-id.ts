@@ -15,8 +15,8 @@ export function toSource(id: TorrentId): Source | Promise<Source> {
   throw new HeadwaterError("badTorrentId", "This is no torrent: neither text nor bytes.");
 }
 
-function metainfo(bytes: ArrayBuffer): Source {
-  return { kind: "metainfo", bytes: new Uint8Array(bytes) };
+function metainfo(bytes: ArrayBuffer, url?: string): Source {
+  return { kind: "metainfo", bytes: new Uint8Array(bytes), url };
 }
 
 function fromText(text: string): Source | Promise<Source> {
@@ -36,7 +36,7 @@ async function fetched(url: string): Promise<Source> {
   });
   try {
     const { ok, body } = await fetch(url, { credentials: "omit", signal: AbortSignal.timeout(PATIENCE_MS) });
-    if (ok && body) return metainfo(await new Response(body.pipeThrough(limit)).arrayBuffer());
+    if (ok && body) return metainfo(await new Response(body.pipeThrough(limit)).arrayBuffer(), url);
   } catch {
     // As said.
   }

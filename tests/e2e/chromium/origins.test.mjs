@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join as joinPath } from "node:path";
+import { basename, join as joinPath } from "node:path";
 import { after, describe, test } from "node:test";
 import { noise } from "../content.mjs";
 import { BINARY, SAMPLE, withSeeder } from "../headwater.mjs";
@@ -134,7 +134,7 @@ describe("origins of a page", { timeout: 240_000 }, () => {
       }),
     ));
 
-  test("a torrent leads to its own site alone, and to nobody where the page says so", () =>
+  test("a torrent leads to the page's site, its own and the world, and to nobody where the page says so", () =>
     withOrigin(noise(8), "honest", async (origin) => {
       const tracker = ["--tracker", "ws://127.0.0.1:9/announce"];
       const asked = (id, options) =>
@@ -146,6 +146,9 @@ describe("origins of a page", { timeout: 240_000 }, () => {
       const torrent = torrentOf(noise(8), ...tracker, "--web-seed", home, "--web-seed", away, "--web-seed", world);
       assert.deepEqual(await asked(torrent, {}), [home, world]);
       assert.deepEqual(await asked(torrent, { webSeeds: false }), []);
+      // What comes from over there may lead there.
+      origin.files.set("/film.torrent", readFileSync(joinPath(folder, basename(torrent))));
+      assert.deepEqual(await asked(new URL("/film.torrent", origin.url).href, {}), [home, away, world]);
       assert.deepEqual(origin.seen.requests, []);
     }));
 
