@@ -180,6 +180,18 @@ describe("a page's author", { timeout: 300_000 }, () => {
     }
   });
 
+  test("names what it seeds: a file, a folder, files of many folders; and nothing, which is no torrent", () =>
+    withPage(async (page) => {
+      const made = await page.evaluate(async () => {
+        const client = new Headwater({ trackers: ["ws://127.0.0.1:9/"] });
+        const file = (path, length = 20_000) => Object.defineProperty(new File([new Uint8Array(length)], path.split("/").at(-1)), "webkitRelativePath", { value: path });
+        const seeded = ({ name, files }) => [name, ...files.map(({ path }) => [path].flat().join("/"))].join(" | ");
+        const all = [["a.mp4"], ["films/x/a.mp4", "films/b.mp4"], ["f/a.mp4", "g/b.mp4"]].map((paths) => client.seed(paths.map((path) => file(path))).ready.then(seeded));
+        return [...(await Promise.all(all)), await client.seed(file("a.mp4", 0)).ready.catch(({ code }) => code)].join("\n");
+      });
+      assert.deepEqual(made.split("\n"), ["a.mp4 | a.mp4", "films | b.mp4 | x/a.mp4", "a.mp4 and 1 more | f/a.mp4 | g/b.mp4", "hashFailed"]);
+    }));
+
   test("lets nothing be given, or no more than so much", () =>
     withSeeder(noise(4), ["--upload-limit", "2MB"], async (seeder) => {
       const BUDGET = 256 * 1024;

@@ -43,7 +43,9 @@ let ready: Promise<unknown> | undefined;
 /** Reads the files and hashes them; the torrent, and what it is made of, as the engine takes it. */
 async function hashed(torrent: number, { name, files, pieceLength }: Wish["source"], trackers: readonly string[], signal: AbortSignal): Promise<object> {
   const { folder, paths } = laidOut(files.map(({ path }) => path));
-  const title = name ?? folder ?? (files.length === 1 ? paths[0]! : `${paths[0]!} and ${files.length - 1} more`);
+  // A path may have folders in it, a name may not.
+  const first = paths[0]?.split("/").at(-1) ?? "";
+  const title = name ?? folder ?? (files.length === 1 ? first : `${first} and ${files.length - 1} more`);
   const making = new Making(title, paths, Float64Array.from(files, ({ file }) => file.size), [...trackers], pieceLength);
   try {
     const total = making.length();
