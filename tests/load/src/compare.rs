@@ -34,6 +34,7 @@ const CPU: &str = "CPU per announce";
 const CROWD_CPU: &str = "CPU per announce, the crowd's";
 const BUSY: &str = "core in use, the tracker's";
 const OFFERS: &str = "offers answered per announce";
+const GIVEN_UP: &str = "announces not answered in 2 s";
 const MEDIAN: &str = "offer relay at half load, p50";
 const SLOWEST: &str = "offer relay at half load, p99";
 const MEMORY: &str = "RSS per idle socket";
@@ -116,6 +117,7 @@ fn on_one_core(tracker: &Tracker, sockets: usize, swarms: usize) -> io::Result<V
         running.cpu() - spent,
         process::own_cpu() - own,
     );
+    let announces = full.answered.max(1) as f64;
     let mut half = crowd.load(LOADED, AT_ONCE * 4, Some(full.rate() / 2.0))?;
     half.relays.sort_unstable();
     Ok(vec![
@@ -123,7 +125,8 @@ fn on_one_core(tracker: &Tracker, sockets: usize, swarms: usize) -> io::Result<V
         Figure(CPU, "us", each(&full, spent)),
         Figure(CROWD_CPU, "us", each(&full, own)),
         Figure(BUSY, "%", 100.0 * spent.as_secs_f64() / took.as_secs_f64()),
-        Figure(OFFERS, "", full.offers as f64 / full.answered.max(1) as f64),
+        Figure(OFFERS, "", full.offers as f64 / announces),
+        Figure(GIVEN_UP, "%", 100.0 * full.given_up as f64 / announces),
         Figure(MEDIAN, "ms", percentile(&half.relays, 50)),
         Figure(SLOWEST, "ms", percentile(&half.relays, 99)),
         Figure(MEMORY, "KiB", idle / 1024.0),

@@ -44,6 +44,8 @@ pub(crate) struct Outcome {
     pub(crate) answered: usize,
     /// Their offers.
     pub(crate) offers: usize,
+    /// Announces some of whose offers never were.
+    pub(crate) given_up: usize,
     /// From an announce to an offer of it at another peer.
     pub(crate) relays: Vec<Duration>,
     took: Duration,
@@ -197,6 +199,7 @@ impl Crowd {
                 }
                 one.awaited = 0;
                 self.under_way -= 1;
+                self.outcome.given_up += 1;
             }
             self.begun.pop_front();
         }

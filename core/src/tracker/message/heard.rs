@@ -427,6 +427,23 @@ mod tests {
     }
 
     #[test]
+    fn an_announce_that_is_passed_on_says_the_same() {
+        for text in &messages()[..2] {
+            let Ok(Heard::Announce(heard)) = Heard::read(text) else {
+                panic!("an announce")
+            };
+            let mut passed_on = String::new();
+            push_announce(&mut passed_on, &heard, &heard.offers);
+            let Ok(Heard::Announce(again)) = Heard::read(&passed_on) else {
+                panic!("an announce: {passed_on}")
+            };
+            assert_eq!(again.played_percent, heard.played_percent);
+            assert_eq!(again.left == Some(0), heard.left == Some(0));
+            assert_eq!((again.peer_id, again.offers), (heard.peer_id, heard.offers));
+        }
+    }
+
+    #[test]
     fn a_signal_is_what_the_slow_encoder_writes() {
         for byte in 0..=255 {
             let (info_hash, peer_id, offer_id) =
