@@ -27,7 +27,7 @@ export interface Attachment {
   detach(): void;
 }
 
-/** Plays a torrent in a `<video>` or `<audio>`. */
+/** Plays a torrent in a `<video>` or `<audio>`. Its first megabyte is fetched at once, unless the element's `preload` is `none`. */
 export function attach(media: HTMLMediaElement, torrentId: TorrentId, { client = sharedClient(), file: wanted, ...options }: AttachOptions = {}): Attachment {
   const torrent = client.add(torrentId, options);
   let src = "";

@@ -24,8 +24,8 @@ const STARTED: u64 = 2 << 20;
 /// The cap that a connection comes to when it has started, and never falls below, in bytes.
 ///
 /// On a path without length all of it may sit in the browser's socket buffer: Chromium's takes
-/// some 100 KB of our packets before it drops any, and then SCTP waits a second. With less than
-/// this the browser runs dry between two long messages.
+/// some 100 KB of our packets before it drops any, and what is dropped at the end is missed only
+/// after a [`super::silence`]. With less than this the browser runs dry between two long messages.
 pub(super) const MIN_CAP: usize = 88 << 10;
 /// The most that a remote's word about its socket raises that to, in bytes.
 pub(super) const MAX_LEAST: usize = 512 << 10;

@@ -279,7 +279,10 @@ impl Peer {
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         if let Some(later) = self.silence.leap(now, self.cap.round_trip()) {
-            self.cap.handle_loss();
+            // Of a remote of unknown distance it may only be that.
+            if self.cap.round_trip().is_some() {
+                self.cap.handle_loss();
+            }
             let _ = self.connection.handle_timeout(later);
         }
         let _ = self.connection.handle_timeout(now);
