@@ -5,6 +5,9 @@
 //! pieces to the same end. Here nothing is hidden: a second peer that asks for a block on its way
 //! to another is told to ask again a little later, when somebody else has it.
 
+use alloc::vec::Vec;
+
+use crate::bitfield::Bitfield;
 use crate::ids::PeerKey;
 use crate::layout::PieceIndex;
 use crate::ordered::Map;
@@ -19,79 +22,158 @@ const CROWD: usize = 4;
 const HOLD: Duration = Duration::from_millis(1500);
 /// The same for a piece that can only be passed on whole (v1).
 const HOLD_WHOLE: Duration = Duration::from_secs(3);
-/// Entries below which nobody looks for those that are over.
-const FEW: usize = 1024;
+/// The same while the seed has more to send than it can: what is new goes first. Where the seed is
+/// what a crowd waits for this is worth a tenth of the time.
+const HOLD_BUSY: Duration = Duration::from_secs(10);
+/// Pieces below which nobody looks for those that are over.
+const FEW: usize = 64;
 
-/// A block, by its piece and its number in it; or, with [`WHOLE`] for a number, the piece.
-type Place = (u32, u32);
-const WHOLE: u32 = u32::MAX;
+/// Who wants something of a seed.
+#[derive(Clone, Copy, Debug)]
+pub struct Demand {
+    /// How many peers.
+    pub peers: usize,
+    /// Whether it is more than can be sent.
+    pub is_busy: bool,
+    /// How long one may be put off for every block it asks for: those who have them may be nobody
+    /// it knows.
+    pub longest_denial: Duration,
+}
+
+/// To whom something went, and when.
+type Sent = Option<(PeerKey, Instant)>;
+
+/// To whom a piece went, as a whole and by block.
+#[derive(Debug, Default)]
+struct Dealt {
+    whole: Sent,
+    blocks: Vec<Sent>,
+}
 
 /// To whom each block goes.
 #[derive(Debug)]
 pub struct Grid {
-    sent: Map<Place, (PeerKey, Instant)>,
-    /// With so many entries those that are over are thrown out.
+    pieces: Map<u32, Dealt>,
+    /// With so many pieces those that are over are thrown out.
     full: usize,
+}
+
+impl Demand {
+    /// How long what went to one peer is kept from others.
+    const fn hold(self, whole: bool) -> Duration {
+        match (self.is_busy, whole) {
+            (true, _) => HOLD_BUSY,
+            (false, true) => HOLD_WHOLE,
+            (false, false) => HOLD,
+        }
+    }
+}
+
+impl Dealt {
+    fn all(&mut self) -> impl Iterator<Item = &mut Sent> {
+        self.blocks.iter_mut().chain([&mut self.whole])
+    }
+
+    fn forget(&mut self, peer: PeerKey) {
+        for sent in self.all() {
+            sent.take_if(|(owner, _)| *owner == peer);
+        }
+    }
+
+    fn is_over(&mut self, now: Instant) -> bool {
+        self.all()
+            .flatten()
+            .all(|(_, at)| now.since(*at) > HOLD_BUSY)
+    }
 }
 
 impl Default for Grid {
     fn default() -> Self {
         Self {
-            sent: Map::new(),
+            pieces: Map::new(),
             full: FEW,
         }
     }
 }
 
 impl Grid {
-    /// Whether block `block` of `piece`, or with none any of it, may be sent to a peer now, `peers` of
-    /// which want something; if so, it is the one that it goes to.
+    /// Whether block `block` of `piece`, or with none any of it, may be sent to a peer now; if so,
+    /// it is the one that it goes to.
     pub fn admit(
         &mut self,
         now: Instant,
         piece: PieceIndex,
         block: Option<u32>,
         peer: PeerKey,
-        peers: usize,
+        demand: Demand,
     ) -> bool {
-        if peers < CROWD {
+        if demand.peers < CROWD {
             return true;
         }
         self.clean(now);
-        let place = (piece.get(), block.unwrap_or(WHOLE));
-        let entry = self.sent.entry(place).or_insert((peer, now));
-        let hold = if block.is_some() { HOLD } else { HOLD_WHOLE };
-        let is_free = entry.0 == peer || now.since(entry.1) > hold;
-        if is_free && entry.0 != peer {
-            *entry = (peer, now);
+        let dealt = self.pieces.entry(piece.get()).or_default();
+        let sent = match block.map(|block| block as usize) {
+            None => &mut dealt.whole,
+            Some(block) => {
+                let count = dealt.blocks.len().max(block + 1);
+                dealt.blocks.resize(count, None);
+                &mut dealt.blocks[block]
+            }
+        };
+        let hold = demand.hold(block.is_none());
+        let is_kept = is_kept(sent, now, peer, hold);
+        if !is_kept && sent.is_none_or(|(owner, _)| owner != peer) {
+            *sent = Some((peer, now));
         }
-        is_free
+        !is_kept
+    }
+
+    /// The blocks of a piece, `count` in all, that this peer would not be sent now.
+    pub fn held(
+        &self,
+        now: Instant,
+        piece: PieceIndex,
+        count: u32,
+        peer: PeerKey,
+        demand: Demand,
+    ) -> Bitfield {
+        let mut held = Bitfield::none(count);
+        let dealt = self.pieces.get(&piece.get());
+        let blocks = dealt.map_or(&[][..], |dealt| &dealt.blocks);
+        for (block, sent) in (0..count).zip(blocks) {
+            if is_kept(sent, now, peer, demand.hold(false)) {
+                held.set(block);
+            }
+        }
+        held
     }
 
     /// Throws out what is over, whenever it has become twice as much.
     fn clean(&mut self, now: Instant) {
-        if self.sent.len() >= self.full {
-            self.sent.retain(|_, (_, at)| now.since(*at) <= HOLD_WHOLE);
-            self.full = FEW.max(self.sent.len() * 2);
+        if self.pieces.len() >= self.full {
+            self.pieces.retain(|_, dealt| !dealt.is_over(now));
+            self.full = FEW.max(self.pieces.len() * 2);
         }
     }
 
     /// A peer let a piece go: it will not pass it on any more.
     pub fn let_go(&mut self, peer: PeerKey, piece: u32) {
-        let of_piece = self.sent.range((piece, 0)..=(piece, u32::MAX));
-        let theirs = of_piece.filter(|(_, (owner, _))| *owner == peer);
-        for place in theirs
-            .map(|(place, _)| *place)
-            .collect::<alloc::vec::Vec<_>>()
-        {
-            self.sent.remove(&place);
+        if let Some(dealt) = self.pieces.get_mut(&piece) {
+            dealt.forget(peer);
         }
     }
 
     /// A peer is gone: what it was sent may go to others at once.
     pub fn forget(&mut self, peer: PeerKey) {
-        self.sent.retain(|_, (owner, _)| *owner != peer);
+        for dealt in self.pieces.values_mut() {
+            dealt.forget(peer);
+        }
     }
+}
+
+/// Whether what was sent to another is kept from this peer.
+fn is_kept(sent: &Sent, now: Instant, peer: PeerKey, hold: Duration) -> bool {
+    sent.is_some_and(|(owner, at)| owner != peer && now.since(at) <= hold)
 }
 
 #[cfg(test)]
@@ -110,6 +192,16 @@ mod tests {
         layout.piece(index).unwrap()
     }
 
+    const IDLE: Demand = Demand {
+        peers: 9,
+        is_busy: false,
+        longest_denial: HOLD,
+    };
+    const BUSY: Demand = Demand {
+        is_busy: true,
+        ..IDLE
+    };
+
     fn at(millis: u64) -> Instant {
         Instant::from_micros(millis * 1000)
     }
@@ -119,40 +211,72 @@ mod tests {
         let mut grid = Grid::default();
         let (first, second) = (PeerKey(1), PeerKey(2));
         let (piece, this, that) = (piece(7), Some(3), Some(4));
-        assert!(grid.admit(at(0), piece, this, first, 9));
-        assert!(!grid.admit(at(10), piece, this, second, 9));
-        assert!(grid.admit(at(20), piece, this, first, 9));
-        assert!(grid.admit(at(30), piece, that, second, 9));
-        assert!(grid.admit(at(1600), piece, this, second, 9));
-        assert!(!grid.admit(at(1700), piece, this, first, 9));
+        assert!(grid.admit(at(0), piece, this, first, IDLE));
+        assert!(!grid.admit(at(10), piece, this, second, IDLE));
+        assert!(grid.admit(at(20), piece, this, first, IDLE));
+        assert!(grid.admit(at(30), piece, that, second, IDLE));
+        assert!(grid.admit(at(1600), piece, this, second, IDLE));
+        assert!(!grid.admit(at(1700), piece, this, first, IDLE));
         grid.forget(second);
-        assert!(grid.admit(at(1800), piece, this, first, 9));
-        assert!(!grid.admit(at(1900), piece, this, second, 9));
+        assert!(grid.admit(at(1800), piece, this, first, IDLE));
+        assert!(!grid.admit(at(1900), piece, this, second, IDLE));
         grid.let_go(first, 7);
-        assert!(grid.admit(at(1900), piece, this, second, 9));
+        assert!(grid.admit(at(1900), piece, this, second, IDLE));
+    }
+
+    #[test]
+    fn while_there_is_more_to_send_than_can_be_what_is_new_goes_first() {
+        let mut grid = Grid::default();
+        let (first, second) = (PeerKey(1), PeerKey(2));
+        for block in [0, 2] {
+            assert!(grid.admit(at(0), piece(7), Some(block), first, BUSY));
+        }
+        assert!(!grid.admit(at(2000), piece(7), Some(0), second, BUSY));
+        assert!(grid.admit(at(2000), piece(7), Some(1), second, BUSY));
+        let held = |at, peer, demand| {
+            let held = grid.held(at, piece(7), 16, peer, demand);
+            held.iter().collect::<alloc::vec::Vec<_>>()
+        };
+        assert_eq!(held(at(2000), second, BUSY), [0, 2]);
+        assert_eq!(held(at(2000), first, BUSY), [1]);
+        assert_eq!(held(at(2000), PeerKey(3), IDLE), [1]);
+        assert!(grid.admit(at(2001), piece(7), Some(0), second, IDLE));
     }
 
     #[test]
     fn what_is_passed_on_whole_is_dealt_whole() {
         let mut grid = Grid::default();
-        assert!(grid.admit(at(0), piece(7), None, PeerKey(1), 9));
-        assert!(!grid.admit(at(2000), piece(7), None, PeerKey(2), 9));
-        assert!(grid.admit(at(2000), piece(8), None, PeerKey(2), 9));
-        assert!(grid.admit(at(3001), piece(7), None, PeerKey(2), 9));
+        assert!(grid.admit(at(0), piece(7), None, PeerKey(1), IDLE));
+        assert!(!grid.admit(at(2000), piece(7), None, PeerKey(2), IDLE));
+        assert!(grid.admit(at(2000), piece(8), None, PeerKey(2), IDLE));
+        assert!(grid.admit(at(3001), piece(7), None, PeerKey(2), IDLE));
     }
 
     #[test]
     fn a_few_get_what_they_ask_for() {
         let mut grid = Grid::default();
-        assert!((0..3).all(|peer| grid.admit(Instant::START, piece(7), Some(0), PeerKey(peer), 3)));
+        let few = Demand { peers: 3, ..BUSY };
+        assert!((0..3).all(|peer| grid.admit(
+            Instant::START,
+            piece(7),
+            Some(0),
+            PeerKey(peer),
+            few
+        )));
     }
 
     #[test]
     fn what_is_over_is_forgotten() {
         let mut grid = Grid::default();
         for round in 0..4000u64 {
-            grid.admit(at(round * 10), piece(round as u32), Some(0), PeerKey(1), 9);
+            grid.admit(
+                at(round * 10),
+                piece(round as u32),
+                Some(0),
+                PeerKey(1),
+                IDLE,
+            );
         }
-        assert!(grid.sent.len() <= FEW, "{}", grid.sent.len());
+        assert!(grid.pieces.len() <= 2 * 1001, "{}", grid.pieces.len());
     }
 }

@@ -316,6 +316,16 @@ impl<K> Set<K> {
     pub fn retain(&mut self, is_kept: impl FnMut(&K) -> bool) {
         self.keys.retain(is_kept);
     }
+
+    /// Takes out the first that is not before `key`, or if there is none the first of all.
+    pub fn pop_from(&mut self, key: &K) -> Option<K>
+    where
+        K: Ord,
+    {
+        let at = self.find(key).unwrap_or_else(|at| at);
+        let at = if at < self.keys.len() { at } else { 0 };
+        (!self.keys.is_empty()).then(|| self.keys.remove(at))
+    }
 }
 
 impl<K: Ord> Set<K> {

@@ -4,6 +4,7 @@
 
 mod fault;
 mod parts;
+mod peak;
 mod pipeline;
 mod rate;
 mod trial;
@@ -17,15 +18,16 @@ use serde::Serialize;
 
 pub use fault::Fault;
 pub use parts::Parts;
+use peak::Peak;
 pub use pipeline::{Asked, Pipeline};
 pub use rate::Rate;
 pub use uploads::{MAX_QUEUED, Queued, Uploads};
 
 use crate::bitfield::Bitfield;
 use crate::ids::{PeerId, PeerKey};
-use crate::layout::Block;
+use crate::layout::{BLOCK_LENGTH, Block};
 use crate::ordered::Set;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::wire::extended::{ExtendedHandshake, HW_BLOCKS, LT_DONTHAVE, UT_METADATA};
 use crate::wire::{Decoder, Features, HashSpan, Message};
 
@@ -35,6 +37,8 @@ pub const MAX_SEND: usize = 64 * 1024;
 const MIN_MESSAGE: usize = 16 * 1024 + 13;
 /// Most bytes that wait for a peer that does not read.
 pub const MAX_OUTBOX: usize = 1 << 20;
+/// How long it is remembered how much a transport had room for.
+const WIDEST_LIFE: Duration = Duration::from_secs(10);
 /// Pieces a peer may name before we know how many there are.
 const MAX_EARLY_HAVES: usize = 4096;
 
@@ -139,10 +143,14 @@ pub struct Peer {
     pub spoke: Instant,
     /// When it was opened.
     pub opened: Instant,
+    /// Since when all that it asks for is put off, as others were just sent it.
+    denied: Option<Instant>,
     outbox: Vec<u8>,
     /// What may wait for something to go with.
     aside: Vec<u8>,
     room: usize,
+    /// The most that the transport had room for of late.
+    widest: Peak,
 }
 
 impl Peer {
@@ -188,9 +196,11 @@ impl Peer {
             heard: now,
             spoke: now,
             opened: now,
+            denied: None,
             outbox: Vec::new(),
             aside: Vec::new(),
             room: 0,
+            widest: Peak::new(WIDEST_LIFE),
         }
     }
 
@@ -323,8 +333,26 @@ impl Peer {
     }
 
     /// The transport takes this many bytes now.
-    pub const fn set_room(&mut self, room: usize) {
+    pub fn set_room(&mut self, now: Instant, room: usize) {
         self.room = room;
+        self.widest.note(now, room as u64);
+    }
+
+    /// Notes whether it may have what it asked for, or is to ask again later.
+    pub fn admitted(&mut self, now: Instant, may: bool) {
+        self.denied = if may { None } else { self.denied.or(Some(now)) };
+    }
+
+    /// Whether everything it asked for was put off for longer than this.
+    pub fn is_denied(&self, now: Instant, longest: Duration) -> bool {
+        self.denied.is_some_and(|since| now.since(since) > longest)
+    }
+
+    /// Bytes that it was promised and that have not left yet, about.
+    pub fn backlog(&self) -> u64 {
+        let in_transport = self.widest.most().saturating_sub(self.room as u64);
+        let waiting = self.outbox.len() + self.uploads.len() * BLOCK_LENGTH as usize;
+        in_transport + waiting as u64
     }
 
     /// How many more bytes of blocks are worth putting in line for the next message.

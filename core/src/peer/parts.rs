@@ -4,21 +4,28 @@ use crate::bitfield::Bitfield;
 use crate::ordered::Map;
 use crate::time::Instant;
 
-/// Pieces under way of which one peer may offer blocks.
-const MAX_OFFERED: usize = 128;
+/// Pieces under way of which one peer may offer or refuse blocks.
+const MAX_PIECES: usize = 128;
 /// A peer that refused so many blocks of a piece is not asked for the others either, for a moment.
-const ENOUGH: usize = 4;
-
-/// The number under which a piece was refused as a whole.
-const WHOLE: u32 = u32::MAX;
+const ENOUGH: u32 = 4;
 
 /// What one peer said of single blocks.
 #[derive(Debug, Default)]
 pub struct Parts {
     /// Of pieces that it has not: the blocks that it gives already.
     offered: Map<u32, Bitfield>,
-    /// Blocks, by piece and number, that it refused, and until when it is not asked for them.
-    refused: Map<(u32, u32), Instant>,
+    /// By piece, what it refused.
+    refused: Map<u32, Refused>,
+}
+
+/// Blocks of a piece that a peer is not asked for.
+#[derive(Debug)]
+struct Refused {
+    blocks: Bitfield,
+    /// Until when.
+    until: Instant,
+    /// Whether it named them, so that it may be asked for all others.
+    named: bool,
 }
 
 impl Parts {
@@ -31,7 +38,7 @@ impl Parts {
     pub fn offer(&mut self, piece: u32, blocks: Bitfield) {
         if blocks.count() == 0 {
             self.withdraw(piece);
-        } else if self.offered.len() < MAX_OFFERED || self.offered.contains_key(&piece) {
+        } else if self.offered.len() < MAX_PIECES || self.offered.contains_key(&piece) {
             self.offered.insert(piece, blocks);
         }
     }
@@ -46,19 +53,33 @@ impl Parts {
         self.offered.clear();
     }
 
-    /// It refused a block, and is not asked for it again before `until`.
-    pub fn refuse(&mut self, piece: u32, block: u32, until: Instant) {
-        self.refused.insert((piece, block), until);
+    /// It refused a block of `count`, and is not asked for it again before `until`.
+    pub fn refuse(&mut self, piece: u32, block: u32, count: u32, until: Instant) {
+        let refused = self.refused.entry(piece).or_insert_with(|| Refused {
+            blocks: Bitfield::none(count),
+            until,
+            named: false,
+        });
+        refused.blocks.set(block);
+        refused.until = until;
     }
 
-    /// It refused a block of a piece that it deals whole: it is asked for none of it before `until`.
-    pub fn refuse_piece(&mut self, piece: u32, until: Instant) {
-        self.refused.insert((piece, WHOLE), until);
+    /// It says which blocks of a piece it would refuse; it is not asked for them before `until`.
+    pub fn put_off(&mut self, piece: u32, blocks: Bitfield, until: Instant) {
+        if self.refused.len() >= MAX_PIECES && !self.refused.contains_key(&piece) {
+            return;
+        }
+        let refused = Refused {
+            blocks,
+            until,
+            named: true,
+        };
+        self.refused.insert(piece, refused);
     }
 
     /// What it refused long enough ago it may be asked for again.
     pub fn forgive(&mut self, now: Instant) {
-        self.refused.retain(|_, until| *until > now);
+        self.refused.retain(|_, refused| refused.until > now);
     }
 
     /// Whether it refused anything just now.
@@ -68,37 +89,34 @@ impl Parts {
 
     /// Whether a piece of which nothing was asked yet may be asked of it.
     pub fn may_begin(&self, piece: u32) -> bool {
-        let offered = self
-            .of(piece)
-            .map_or(usize::MAX, |blocks| blocks.count() as usize);
-        self.is_patient(piece, offered.min(ENOUGH))
+        let Some(refused) = self.refused.get(&piece) else {
+            return true;
+        };
+        let offered = self.of(piece).map_or(refused.blocks.len(), Bitfield::count);
+        refused.leaves(offered)
     }
 
     /// A block of `piece` to ask it for: free, not refused, and offered, if it has not the whole
     /// piece; from `start` on and around.
     pub fn choose(&self, piece: u32, free: &Bitfield, start: u32) -> Option<u32> {
         let offered = self.of(piece);
-        if self.refused_of(piece).next().is_none() {
+        let Some(refused) = self.refused.get(&piece) else {
             return free.first_from(start, offered);
-        }
-        if !self.is_patient(piece, ENOUGH) {
+        };
+        if !refused.leaves(refused.blocks.len()) {
             return None;
         }
         let mut free = free.clone();
-        self.refused_of(piece).for_each(|block| {
-            free.clear(block);
-        });
+        free.remove(&refused.blocks);
         free.first_from(start, offered)
     }
+}
 
-    /// Whether it has not refused the piece, nor so many blocks of it.
-    fn is_patient(&self, piece: u32, enough: usize) -> bool {
-        !self.refused.contains_key(&(piece, WHOLE)) && self.refused_of(piece).count() < enough
-    }
-
-    fn refused_of(&self, piece: u32) -> impl Iterator<Item = u32> + '_ {
-        let of_piece = self.refused.range((piece, 0)..=(piece, u32::MAX));
-        of_piece.map(|((_, block), _)| *block)
+impl Refused {
+    /// Whether it may be asked for another of so many.
+    fn leaves(&self, offered: u32) -> bool {
+        let enough = if self.named { u32::MAX } else { ENOUGH };
+        self.blocks.count() < offered.min(enough)
     }
 }
 
@@ -121,7 +139,7 @@ mod tests {
         assert_eq!(parts.choose(7, &free, 3), Some(3));
         parts.offer(7, blocks(&[2, 9]));
         assert_eq!(parts.choose(7, &free, 3), Some(9));
-        parts.refuse(7, 9, Instant::from_micros(500));
+        parts.refuse(7, 9, 16, Instant::from_micros(500));
         assert_eq!(parts.choose(7, &free, 3), Some(2));
         parts.forgive(Instant::from_micros(500));
         assert_eq!(parts.choose(7, &free, 3), Some(9));
@@ -134,7 +152,7 @@ mod tests {
         let mut parts = Parts::default();
         for block in 0..4 {
             assert!(parts.may_begin(7));
-            parts.refuse(7, block, Instant::from_micros(500));
+            parts.refuse(7, block, 16, Instant::from_micros(500));
         }
         assert!(!parts.may_begin(7) && parts.may_begin(8));
         assert_eq!(parts.choose(7, &blocks(&[9]), 0), None);
@@ -143,11 +161,24 @@ mod tests {
     }
 
     #[test]
+    fn one_that_says_what_it_would_refuse_is_asked_for_the_rest() {
+        let mut parts = Parts::default();
+        parts.refuse(7, 3, 16, Instant::from_micros(500));
+        parts.put_off(7, blocks(&[2, 3, 4, 5, 9]), Instant::from_micros(600));
+        assert!(parts.may_begin(7));
+        assert_eq!(parts.choose(7, &blocks(&[2, 3, 9, 12]), 3), Some(12));
+        parts.put_off(7, Bitfield::all(16), Instant::from_micros(600));
+        assert!(!parts.may_begin(7));
+        parts.forgive(Instant::from_micros(600));
+        assert!(parts.may_begin(7));
+    }
+
+    #[test]
     fn offers_are_bounded() {
         let mut parts = Parts::default();
         for piece in 0..10_000 {
             parts.offer(piece, blocks(&[1]));
         }
-        assert_eq!(parts.offered.len(), MAX_OFFERED);
+        assert_eq!(parts.offered.len(), MAX_PIECES);
     }
 }

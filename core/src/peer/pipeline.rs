@@ -8,6 +8,7 @@
 
 use alloc::collections::VecDeque;
 
+use super::peak::Peak;
 use super::rate::Rate;
 use super::trial::Trial;
 use crate::layout::Block;
@@ -29,6 +30,8 @@ const ROUND_TRIP_LIFE: Duration = Duration::from_secs(10);
 const SPARE: u32 = 1;
 /// What a block is taken to need at the most.
 const LONGEST: Duration = Duration::from_secs(60);
+/// The whole, of which shares are parts.
+const ALL: u32 = 1024;
 /// L of the formulas.
 const BLOCK: u64 = 16 * 1024;
 
@@ -55,6 +58,8 @@ pub struct Pipeline {
     trial: Trial,
     /// Whether it owes a block for so long that it is asked for one at a time until it delivers.
     doubted: bool,
+    /// The share of requests that it refuses, of [`ALL`].
+    refused: u32,
     /// Blocks that came in this probing round, and the best rate at its beginning.
     round: (u32, u64),
     shortest: Option<Duration>,
@@ -63,8 +68,8 @@ pub struct Pipeline {
     smoothed: Option<Duration>,
     /// How far answers stray from the smoothed time, on average.
     deviation: Duration,
-    /// The best rates of this life and of the one before, and when this one began.
-    best: (u64, u64, Instant),
+    /// The best rate of late.
+    best: Peak,
     delivered: Rate,
     last_block: Option<Instant>,
 }
@@ -78,12 +83,13 @@ impl Default for Pipeline {
             probing: true,
             trial: Trial::default(),
             doubted: false,
+            refused: 0,
             round: (0, 0),
             shortest: None,
             recent: None,
             smoothed: None,
             deviation: Duration::ZERO,
-            best: (0, 0, Instant::START),
+            best: Peak::new(RATE_LIFE),
             delivered: Rate::default(),
             last_block: None,
         }
@@ -115,7 +121,16 @@ impl Pipeline {
     /// How many requests should be out.
     pub fn limit(&self) -> u32 {
         let most = if self.doubted { 1 } else { MAX_OUTSTANDING };
-        self.limit.min(self.reqq).min(most)
+        // What is refused brings nothing, so more must be asked for to get as much; where answers
+        // come late, its line is full without that.
+        let refused = if self.is_late() {
+            0
+        } else {
+            self.refused.min(ALL / 2)
+        };
+        (self.limit * ALL / (ALL - refused))
+            .min(self.reqq)
+            .min(most)
     }
 
     /// How many requests are out.
@@ -164,6 +179,7 @@ impl Pipeline {
     pub fn answer(&mut self, now: Instant, block: Block) -> Option<Asked> {
         let asked = self.take(block)?;
         self.doubted = false;
+        self.refused -= self.refused.div_ceil(16);
         let took = now.since(asked.at);
         self.measure(now, took);
         let smoothed = self.smoothed.unwrap_or(took);
@@ -177,7 +193,14 @@ impl Pipeline {
         Some(asked)
     }
 
-    /// A request was refused, or taken back.
+    /// A request was refused.
+    pub fn refuse(&mut self, block: Block) -> Option<Asked> {
+        let asked = self.take(block)?;
+        self.refused += (ALL - self.refused) / 16;
+        Some(asked)
+    }
+
+    /// A request was taken back.
     pub fn take(&mut self, block: Block) -> Option<Asked> {
         let at = self
             .outstanding
@@ -278,12 +301,18 @@ impl Pipeline {
         }
     }
 
+    /// Whether blocks take longer than the way to the peer and back explains.
+    fn is_late(&self) -> bool {
+        let both = self.smoothed.zip(self.shortest);
+        both.is_some_and(|(smoothed, shortest)| smoothed > soon(shortest))
+    }
+
     fn adapt(&mut self, now: Instant, took: Duration) {
         self.round.0 += 1;
         let Some(shortest) = self.shortest else {
             return;
         };
-        let soon = shortest * 2 + MARGIN * 2;
+        let soon = soon(shortest);
         if took > soon + time_of(2 * BLOCK, self.best_rate()) {
             self.step_back(now, shortest);
         } else if self.probing {
@@ -324,17 +353,17 @@ impl Pipeline {
         let (before, since) = asked.delivered;
         let micros = now.since(since).as_micros().max(1000);
         let rate = (self.delivered.total() - before) * 1_000_000 / micros;
-        let (best, last, began) = self.best;
-        self.best = if now.since(began) > RATE_LIFE {
-            (rate, best, now)
-        } else {
-            (rate.max(best), last, began)
-        };
+        self.best.note(now, rate);
     }
 
     fn best_rate(&self) -> u64 {
-        self.best.0.max(self.best.1).max(1)
+        self.best.most().max(1)
     }
+}
+
+/// Until when an answer is no late one, on a path of this round trip.
+fn soon(shortest: Duration) -> Duration {
+    shortest * 2 + MARGIN * 2
 }
 
 /// Requests that fill `time` at `rate` bytes per second.
@@ -385,6 +414,27 @@ mod tests {
             late += u64::from(now + Duration::from_secs(2) > end);
         }
         (late * BLOCK / 2, pipeline.limit())
+    }
+
+    #[test]
+    fn of_one_that_refuses_half_twice_as_much_is_asked() {
+        let layout = layout();
+        let piece = layout.piece(0).unwrap();
+        let mut pipeline = Pipeline::default();
+        let limit = pipeline.limit();
+        for number in 0..200u32 {
+            let block = layout.block(piece, number).unwrap();
+            pipeline.ask(Instant::START, block);
+            pipeline.refuse(block);
+        }
+        assert_eq!(pipeline.limit(), limit * 2);
+        for number in 0..100u32 {
+            let at = Instant::from_micros(u64::from(number) * 1000);
+            let block = layout.block(piece, number).unwrap();
+            pipeline.ask(at, block);
+            pipeline.answer(at + Duration::from_millis(20), block);
+        }
+        assert_eq!(pipeline.limit(), pipeline.limit);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::provenance::{FROM_ORIGINS, FROM_PEERS};
 use super::torrent::Verdict;
 use super::{Event, Order, Swarm};
 use crate::assembler::{Partial, Received};
+use crate::bitfield::Bitfield;
 use crate::cache::Cached;
 use crate::ids::PeerKey;
 use crate::layout::{BLOCK_LENGTH, Block, PieceIndex};
@@ -18,8 +19,8 @@ use crate::time::Duration;
 use crate::window::Moved;
 use crate::wire::Message;
 
-/// How long a peer that refused a block is not asked for its piece.
-const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// How long a peer that refused a block is not asked for it.
+pub(super) const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// Pieces let go before a peer said whether it wants to hear of that.
 const MAX_UNTOLD: usize = 256;
 /// Blocks nobody asked for that a peer may send beyond those we took back.
@@ -349,7 +350,8 @@ impl Swarm {
             begin,
             length,
         };
-        match peer.pipeline.take(block) {
+        let count = torrent.real_blocks(index);
+        match peer.pipeline.refuse(block) {
             Some(asked) => {
                 let chokes = peer.chokes_us;
                 if !asked.released {
@@ -361,9 +363,9 @@ impl Swarm {
                 if !chokes && let Some(peer) = self.peers.get_mut(&key) {
                     let until = self.now + ASK_AGAIN;
                     if peer.v2 {
-                        peer.parts.refuse(piece, begin / BLOCK_LENGTH, until);
+                        peer.parts.refuse(piece, begin / BLOCK_LENGTH, count, until);
                     } else {
-                        peer.parts.refuse_piece(piece, until);
+                        peer.parts.put_off(piece, Bitfield::all(count), until);
                     }
                 }
             }

@@ -18,14 +18,15 @@ use crate::wire::{Error, Features, Frame, Handshake, Message};
 const OUR_UT_METADATA: u8 = 1;
 /// The id we give `lt_donthave`.
 const OUR_LT_DONTHAVE: u8 = 2;
-/// The id we give `hw_later`, though no message ever carries it.
+/// The id we give `hw_later`.
 const OUR_HW_LATER: u8 = 3;
 /// The id we give `hw_introduce`.
 const OUR_HW_INTRODUCE: u8 = 4;
 /// The id we give `hw_blocks`.
 const OUR_HW_BLOCKS: u8 = 5;
-/// Our own extension (BEP 10), without a message: who names it takes a refusal while unchoked as
-/// "ask others, or me again in a moment". Others take it as they like, so they are never told so.
+/// Our own extension (BEP 10): who names it takes a refusal while unchoked as "ask others, or me
+/// again in a moment". Others take it as they like, so they are never told so. Its message is that
+/// of `hw_blocks`, and names the blocks of a piece that would be refused for the same reason.
 pub(super) const HW_LATER: &str = "hw_later";
 
 impl From<Error> for Fault {
@@ -315,6 +316,7 @@ impl Swarm {
             OUR_HW_INTRODUCE => self.introduction(key, payload),
             OUR_UT_METADATA => self.metadata_message(key, &MetadataMessage::parse(payload)?),
             OUR_LT_DONTHAVE => self.has_no_more(key, DontHave::parse(payload)?.0),
+            OUR_HW_LATER => self.put_off(key, Blocks::parse(payload)?),
             OUR_HW_BLOCKS => self.has_blocks(key, Blocks::parse(payload)?),
             _ => Ok(()),
         }

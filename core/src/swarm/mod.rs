@@ -9,6 +9,7 @@
 
 mod blame;
 mod config;
+mod dealing;
 mod download;
 mod giving;
 mod hashes;
@@ -82,6 +83,8 @@ pub struct Swarm {
     upload_allowance: Option<u64>,
     outputs: VecDeque<Output>,
     dirty: Set<PeerKey>,
+    /// Whose turn comes first: who was next when the last upload allowance was used up.
+    first_turn: PeerKey,
     waiting: Set<ReaderId>,
     /// Whether a block came free in this turn that others may be asked for.
     freed: bool,
@@ -155,6 +158,7 @@ impl Swarm {
             upload_allowance: None,
             outputs: VecDeque::new(),
             dirty: Set::new(),
+            first_turn: PeerKey(0),
             waiting: Set::new(),
             freed: false,
             now: Instant::START,
@@ -230,7 +234,7 @@ impl Swarm {
             Input::Wished(wish) => self.wished(wish),
             Input::Writable(peer, room) => {
                 if let Some(peer) = self.peers.get_mut(&peer) {
-                    peer.set_room(room);
+                    peer.set_room(now, room);
                     self.dirty.insert(peer.key);
                 }
             }
@@ -329,7 +333,7 @@ impl Swarm {
             self.dirty_all();
         }
         // First the peers: what is left is for the origins.
-        while let Some(key) = self.dirty.pop_first() {
+        while let Some(key) = self.dirty.pop_from(&self.first_turn) {
             self.request_blocks(key);
             self.answer_requests(key);
             let Some(peer) = self.peers.get_mut(&key) else {

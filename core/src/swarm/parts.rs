@@ -7,6 +7,7 @@
 use alloc::vec::Vec;
 
 use super::Swarm;
+use super::download::ASK_AGAIN;
 use crate::bitfield::Bitfield;
 use crate::ids::PeerKey;
 use crate::peer::{Fault, Peer};
@@ -38,6 +39,25 @@ impl Swarm {
         } else {
             self.update_interest(key);
         }
+        Ok(())
+    }
+
+    /// A peer says which blocks of a piece it would not send now.
+    pub(super) fn put_off(&mut self, key: PeerKey, said: Blocks<'_>) -> Result<(), Fault> {
+        let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &self.torrent) else {
+            return Ok(());
+        };
+        let index = torrent
+            .layout()
+            .piece(said.piece)
+            .ok_or(Fault::BadMessage)?;
+        let count = torrent.real_blocks(index);
+        let blocks = Bitfield::from_bytes(said.bits, count).ok_or(Fault::BadMessage)?;
+        if !torrent.wants(said.piece) {
+            return Ok(());
+        }
+        let until = self.now + ASK_AGAIN;
+        peer.parts.put_off(said.piece, blocks, until);
         Ok(())
     }
 

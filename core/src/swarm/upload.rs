@@ -27,15 +27,7 @@ impl Swarm {
         begin: u32,
         length: u32,
     ) -> Result<(), Fault> {
-        // Only a seed with everything on disk deals pieces out; a viewer need not count.
-        let deals = self
-            .torrent
-            .as_ref()
-            .is_some_and(|torrent| torrent.complete && !torrent.shelved);
-        let crowd = match deals {
-            true => self.peers.values().filter(|peer| peer.wants).count(),
-            false => 0,
-        };
+        let demand = self.demand();
         let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &self.torrent) else {
             return Err(Fault::BadMessage);
         };
@@ -46,11 +38,18 @@ impl Swarm {
         if length > MAX_REQUEST {
             return Err(Fault::BadMessage);
         }
-        let understands = peer.extensions.id_of(HW_LATER).is_some();
         // Without its leaf a block proves nothing before its piece is whole, so pieces are dealt.
         let share = peer.v2.then_some(begin / BLOCK_LENGTH);
-        let later =
-            deals && understands && !self.grid.admit(self.now, block.piece, share, key, crowd);
+        let later = match demand {
+            Some(demand) if peer.extensions.id_of(HW_LATER).is_some() => {
+                let is_denied = peer.is_denied(self.now, demand.longest_denial);
+                let grid = &mut self.grid;
+                let may = grid.admit(self.now, block.piece, share, key, demand) || is_denied;
+                peer.admitted(self.now, may);
+                !may
+            }
+            _ => false,
+        };
         let refused = if later || peer.unchoked.is_none() || !torrent.gives(&block) {
             true
         } else {
@@ -62,6 +61,9 @@ impl Swarm {
         };
         if refused {
             peer.refuse(block);
+        }
+        if later && share.is_some() {
+            self.say_held(key, block.piece);
         }
         Ok(())
     }
@@ -125,6 +127,9 @@ impl Swarm {
                 self.totals.sent.add(self.now, length.into());
                 if let Some(left) = &mut self.upload_allowance {
                     *left = left.saturating_sub(length.into());
+                    if *left == 0 {
+                        self.first_turn = PeerKey(key.0 + 1);
+                    }
                 }
             }
             let Some(bytes) = peer.take_send(self.now) else {

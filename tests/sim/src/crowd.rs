@@ -28,9 +28,13 @@ const ANNOUNCE: Duration = Duration::from_secs(120);
 /// After this it is given up.
 const LONGEST: Duration = Duration::from_secs(1200);
 
-/// A flash crowd around one seed with twice a viewer's uplink.
+/// A flash crowd around one seed.
 #[derive(Clone, Copy, Debug)]
 pub struct Crowd {
+    /// A viewer's connection.
+    pub viewer: Link,
+    /// Bytes a second of the seed's uplink.
+    pub seed_up: u64,
     /// How many come.
     pub viewers: usize,
     /// Pieces of the film.
@@ -76,10 +80,10 @@ impl Crowd {
         let mut luck = Rng::seeded(seed ^ 0xc0de);
         let mut sim = Sim::seeded(seed).forgetful();
         // A film that needs four fifths of an uplink: what a crowd can just carry.
-        sim.reckon_steady(UP * 4 / 5);
+        sim.reckon_steady(self.viewer.up.min(self.seed_up) * 4 / 5);
         let source = Link {
-            up: 2 * UP,
-            ..VIEWER
+            up: self.seed_up,
+            ..self.viewer
         };
         let seeder = sim.seeder_with(film, source, |config| config.max_peers = 200);
         sim.join(seeder, 0);
@@ -90,7 +94,7 @@ impl Crowd {
         let mut viewers = Vec::new();
         for at in arrivals {
             sim.run_until(Instant::from_micros(at));
-            let viewer = sim.viewer_with(film, VIEWER, |config| self.set(config));
+            let viewer = sim.viewer_with(film, self.viewer, |config| self.set(config));
             sim.join(viewer, OFFERS);
             viewers.push((viewer, sim.watch_all(viewer)));
         }

@@ -8,6 +8,8 @@ use headwater_sim::{
 };
 
 const CROWD: Crowd = Crowd {
+    viewer: VIEWER,
+    seed_up: 2 * UP,
     viewers: 16,
     pieces: 64,
     piece: 128 * 1024,
@@ -49,6 +51,20 @@ fn where_only_whole_pieces_are_passed_on_the_seed_deals_whole_pieces() {
     }
     let efficiency = median_of(&reports, |report| report.efficiency);
     assert!(efficiency >= 0.35, "efficiency {efficiency}");
+}
+
+#[test]
+fn a_seed_that_is_what_the_crowd_waits_for_sends_little_more_than_one_copy() {
+    let narrow = Crowd {
+        seed_up: UP / 2,
+        ..CROWD
+    };
+    let reports: Vec<Report> = (0..4).map(|seed| narrow.run(seed)).collect();
+    assert!(reports.iter().all(|report| report.unfinished == 0));
+    let copies = median_of(&reports, |report| report.seed_copies);
+    assert!(copies <= 1.25, "copies {copies}");
+    let efficiency = median_of(&reports, |report| report.efficiency);
+    assert!(efficiency >= 0.75, "efficiency {efficiency}");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use headwater_core::metainfo::create::Version;
 use headwater_core::swarm::Order;
-use headwater_sim::{Crowd, Film, UP, film_of};
+use headwater_core::time::Duration;
+use headwater_sim::{Crowd, Film, Link, UP, VIEWER, film_of};
 
 use crate::sheet::{Case, Figure};
 
@@ -16,12 +17,31 @@ pub(crate) fn film(pieces: u64) -> &'static Film {
 
 pub(crate) fn cases() -> Vec<Case> {
     const DEFAULT: Crowd = Crowd {
+        viewer: VIEWER,
+        seed_up: 2 * UP,
         viewers: 40,
         pieces: 160,
         piece: PIECE,
         window: 16,
         order: Order::Rarest,
         version: Version::V2,
+    };
+    // As pages on one machine are: nothing but the seed holds them up.
+    const HELD: Crowd = Crowd {
+        viewer: Link {
+            up: 40 * UP,
+            down: 40 * UP,
+            delay: Duration::from_millis(1),
+            ..VIEWER
+        },
+        seed_up: 2_000_000,
+        viewers: 8,
+        pieces: 128,
+        ..DEFAULT
+    };
+    const HELD_V1: Crowd = Crowd {
+        version: Version::V1,
+        ..HELD
     };
     let light = Case::new(
         "thousand-10",
@@ -48,6 +68,25 @@ pub(crate) fn cases() -> Vec<Case> {
         },
     );
     vec![
+        Case::new(
+            "held-16",
+            "1 seed at 2 MB/s + 8 viewers with fast links, 128 pieces, window of 16",
+            |seed| figures(&HELD, seed, ">= 0.71"),
+        ),
+        Case::new("held-v1-16", "the same of a v1 torrent", |seed| {
+            figures(&HELD_V1, seed, ">= 0.71")
+        }),
+        Case::new(
+            "narrow-16",
+            "1 seed with half a viewer's uplink + 40 viewers, 160 pieces, window of 16",
+            |seed| {
+                let crowd = Crowd {
+                    seed_up: UP / 2,
+                    ..DEFAULT
+                };
+                figures(&crowd, seed, ">= 0.80")
+            },
+        ),
         Case::new(
             "crowd-v1-16",
             "1 seed + 40 viewers, 160 pieces, window of 16, v1: pieces are passed on whole",
@@ -132,9 +171,9 @@ pub(crate) fn cases() -> Vec<Case> {
 
 fn figures(crowd: &Crowd, seed: u64, aim: &str) -> Vec<Figure> {
     let report = crowd.run(seed);
-    let length = crowd.pieces * u64::from(PIECE);
-    let start = 1.5 * crowd.window as f64 * f64::from(PIECE) / UP as f64;
-    let one_copy = 1.1 * length as f64 / (2 * UP) as f64;
+    let rate = crowd.viewer.up.min(crowd.seed_up) as f64;
+    let start = 1.5 * crowd.window as f64 * f64::from(crowd.piece) / rate;
+    let one_copy = 1.1 * crowd.length() as f64 / crowd.seed_up as f64;
     // To compare with, not to be met.
     let aim_if = |wanted: String| {
         if aim.is_empty() {
@@ -155,12 +194,18 @@ fn figures(crowd: &Crowd, seed: u64, aim: &str) -> Vec<Figure> {
         Figure::new("copies sent by the seed", "", report.seed_copies),
     ];
     if let Some(one) = report.one_copy {
-        // Through a window it cannot come before the viewers do.
-        let time = if crowd.window == crowd.pieces {
-            format!("<= {one_copy:.1}")
-        } else {
-            String::new()
+        // Where the seed has upload to spare, that goes into second copies; and through a window one
+        // copy cannot come before the viewers do.
+        let is_narrow =
+            crowd.seed_up * (crowd.viewers as u64 - 1) <= crowd.viewer.up * crowd.viewers as u64;
+        let aim_if = |wanted: String| {
+            if is_narrow {
+                aim_if(wanted)
+            } else {
+                String::new()
+            }
         };
+        let time = aim_if(format!("<= {one_copy:.1}"));
         figures.push(Figure::new("one copy after", "s", one.secs).aim(time));
         let sent = Figure::new("one copy, seed sent", "", one.seed_copies);
         figures.push(sent.aim(aim_if("<= 1.10".into())));

@@ -1,0 +1,63 @@
+//! In a crowd a seed deals its blocks out: each goes to one viewer at a time, who passes it on.
+
+use super::Swarm;
+use super::messages::HW_LATER;
+use crate::grid::Demand;
+use crate::ids::PeerKey;
+use crate::layout::{BLOCK_LENGTH, PieceIndex};
+use crate::peer::Peer;
+use crate::time::{Duration, time_of};
+use crate::wire::Message;
+use crate::wire::extended::Blocks;
+
+/// A seed that needs longer for what it has promised is busy.
+const BUSY: Duration = Duration::from_millis(100);
+/// For how long at least everything that a peer asks for is put off, and for how long at the most.
+const DENIAL: Duration = Duration::from_millis(1500);
+const LONGEST_DENIAL: Duration = Duration::from_secs(8);
+/// In between, for as long as it takes to send each peer so many blocks.
+const DENIED_TURNS: u32 = 3;
+
+impl Swarm {
+    /// What is wanted of us, if we deal pieces out: only a seed with everything on disk does; a
+    /// viewer need not count.
+    pub(super) fn demand(&self) -> Option<Demand> {
+        let torrent = self.torrent.as_ref()?;
+        if !torrent.complete || torrent.shelved {
+            return None;
+        }
+        let peers = self.peers.values();
+        let backlog = peers.clone().map(Peer::backlog).sum();
+        let rate = self.totals.sent.per_second(self.now);
+        let peers = peers.filter(|peer| peer.wants).count();
+        let turn = time_of(peers as u64 * u64::from(BLOCK_LENGTH), rate);
+        Some(Demand {
+            peers,
+            is_busy: time_of(backlog, rate) > BUSY,
+            longest_denial: DENIAL.max(turn * DENIED_TURNS).min(LONGEST_DENIAL),
+        })
+    }
+
+    /// Tells a peer that was refused a block of a piece which others of it it would be refused, too,
+    /// so that it need not ask for each.
+    pub(super) fn say_held(&mut self, key: PeerKey, piece: PieceIndex) {
+        let demand = self.demand();
+        let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &self.torrent) else {
+            return;
+        };
+        let (Some(id), Some(demand)) = (peer.extensions.id_of(HW_LATER), demand) else {
+            return;
+        };
+        let count = torrent.real_blocks(piece);
+        let held = self.grid.held(self.now, piece, count, key, demand);
+        let said = Blocks {
+            piece: piece.get(),
+            bits: held.as_bytes(),
+        };
+        let payload = said.to_payload();
+        peer.say(&Message::Extended {
+            id,
+            payload: &payload,
+        });
+    }
+}
