@@ -27,7 +27,9 @@ impl Swarm {
             return None;
         }
         let peers = self.peers.values();
-        let backlog = peers.clone().map(Peer::backlog).sum();
+        // Who reads nothing does not keep us busy.
+        let takes = |peer: &&Peer| peer.sent.per_second(self.now) > 0;
+        let backlog = peers.clone().filter(takes).map(Peer::backlog).sum();
         let rate = self.totals.sent.per_second(self.now);
         let peers = peers.filter(|peer| peer.wants).count();
         let turn = time_of(peers as u64 * u64::from(BLOCK_LENGTH), rate);
