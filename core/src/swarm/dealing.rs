@@ -13,7 +13,7 @@ use crate::wire::extended::Blocks;
 /// A seed that needs longer for what it has promised is busy.
 const BUSY: Duration = Duration::from_millis(100);
 /// For how long at least everything that a peer asks for is put off, and for how long at the most.
-const DENIAL: Duration = Duration::from_millis(1500);
+const DENIAL: Duration = Duration::from_millis(2500);
 const LONGEST_DENIAL: Duration = Duration::from_secs(8);
 /// In between, for as long as it takes to send each peer so many blocks.
 const DENIED_TURNS: u32 = 3;
