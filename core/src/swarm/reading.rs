@@ -49,6 +49,17 @@ impl Swarm {
         }
     }
 
+    /// Whether whoever watches has enough for now.
+    pub(super) fn is_calm(&self) -> bool {
+        self.calm_until.is_some_and(|until| until > self.now)
+    }
+
+    /// For how long whoever watches need not be in a hurry.
+    pub(super) fn calm_for(&self) -> Duration {
+        self.calm_until
+            .map_or(Duration::ZERO, |until| until.since(self.now))
+    }
+
     /// Whoever watches need not be in a hurry as long as they have more than this.
     pub(super) fn has_ahead(&mut self, ahead: Duration) {
         self.calm_until = Some(self.now + (ahead - ENOUGH));

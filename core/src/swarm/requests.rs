@@ -33,6 +33,7 @@ impl Swarm {
         let best = self.best_expected();
         let spared = self.spared(key);
         let left = self.left_to_others(key, best);
+        let is_calm = self.is_calm();
         let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &mut self.torrent) else {
             return;
         };
@@ -47,7 +48,6 @@ impl Swarm {
         // might give sooner.
         let is_new = self.crowded && peer.pipeline.delivered() == 0;
         let most = if is_new { FEW } else { u32::MAX };
-        let is_calm = self.calm_until.is_some_and(|until| until > self.now);
         let is_urgent =
             |torrent: &Torrent, piece: u32| torrent.window.urgent().any(|urgent| urgent == piece);
         let spare = |torrent: &Torrent, piece: u32| {

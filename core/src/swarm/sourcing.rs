@@ -211,6 +211,9 @@ impl Swarm {
 
     /// Whether a reader waits for bytes, or did a moment ago.
     fn is_hungry(&self, reader: ReaderId) -> bool {
+        if self.is_calm() {
+            return false;
+        }
         self.waiting.contains(&reader) || self.origins.waits.contains_key(&reader)
     }
 
@@ -224,7 +227,10 @@ impl Swarm {
         // What is late waits for nothing; but in a crowd that is fast enough it comes all the same.
         let has_starved = |(_, wait): (&ReaderId, &Wait)| wait.until <= self.now;
         let is_starved = self.origins.waits.iter().any(has_starved);
-        let is_pressing = scene.crowd == 0 || scene.is_slow() || is_starved;
+        let is_pressing = match scene.crowd {
+            0 => true,
+            _ => !self.is_calm() && (scene.is_slow() || is_starved),
+        };
         if is_pressing && self.origins.fetches.len() < MAX_OUT {
             let late = self.late_run(scene.origin);
             if !late.is_empty() {
@@ -304,11 +310,13 @@ impl Swarm {
             .as_ref()
             .and_then(|torrent| torrent.readers.get(&reader));
         let pace = state.map_or(0, |state| state.pace.per_second(self.now));
-        match pace {
+        let slack = match pace {
             _ if self.is_hungry(reader) => Duration::ZERO,
             0 => Duration::MAX,
             pace => time_of(lead, pace),
-        }
+        };
+        // It reads as fast as bytes come, and whoever watches has these besides.
+        slack.max(self.calm_for())
     }
 
     fn is_due(&self, scene: &Scene, reader: ReaderId, piece: u32, slack: Duration) -> bool {

@@ -94,7 +94,7 @@ fn a_crowd_in_step_goes_on_without_most_of_a_thin_origin() {
         assert!(read.share <= 0.25, "{read:?}");
         assert!(read.last <= alone / 3.0, "{read:?}, {alone} s alone");
         let played = crowd_in_step(seed, thin, Some(Player::of_rate(UP / 2)));
-        assert!(played.share <= 0.25, "{played:?}");
+        assert!(played.share <= 0.15, "{played:?}");
     }
 }
 
@@ -103,7 +103,7 @@ fn a_crowd_with_a_fat_origin_never_stalls() {
     for seed in 0..1 {
         let played = crowd_in_step(seed, 80 * UP, Some(Player::of_rate(UP / 2)));
         assert!(played.stalled <= 0.5 && played.startup <= 1.0, "{played:?}");
-        assert!(played.share <= 0.75, "{played:?}");
+        assert!(played.share <= 0.40, "{played:?}");
     }
 }
 
