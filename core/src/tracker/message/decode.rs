@@ -250,12 +250,12 @@ fn bytes_of(value: &Value) -> Option<[u8; 20]> {
     from_latin(value.as_str()?)
 }
 
-/// A whole number that is not negative; JavaScript may have written it as 1e3 or 1.0.
 /// A percentage, if it is one.
 pub(super) fn percent(count: u64) -> Option<u8> {
     u8::try_from(count).ok().filter(|percent| *percent <= 100)
 }
 
+/// A whole number that is not negative; JavaScript may have written it as 1e3 or 1.0.
 fn count_of(value: &Value) -> Option<u64> {
     let float = || {
         value
