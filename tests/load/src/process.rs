@@ -79,7 +79,7 @@ fn headwater(address: SocketAddr) -> Command {
 /// offers are counted is made short.
 fn unlimited(address: SocketAddr) -> Command {
     let mut command = plainly(address);
-    command.args(["--interval", "0.05"]);
+    command.args(["--interval", "0.01"]);
     command.args(["--bytes-per-second", "1GiB", "--bytes-at-once", "1GiB"]);
     command
 }
