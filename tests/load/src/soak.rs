@@ -1,15 +1,18 @@
-//! Ten thousand sockets that mostly listen, a hundred announces a second, and five thousand
-//! strangers who never finish their first line.
+//! Ten thousand sockets that mostly listen, a hundred announces a second, five thousand strangers
+//! who never finish their first line, and one who talks nonsense.
 //!
 //! Not a measurement: it fails where the tracker does not hold what it promises.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::crowd::Crowd;
 use crate::hold;
 use crate::process::Running;
+use crate::strangers;
 
 const SOCKETS: usize = 10_000;
 const ANNOUNCES_PER_SECOND: f64 = 100.0;
@@ -29,15 +32,21 @@ pub(crate) fn run(tracker: &Running) -> io::Result<()> {
         memory <= MEMORY_PER_SOCKET,
         &format!("{memory:.0} bytes a socket"),
     )?;
-    let strangers = strangers(tracker.address)?;
+    let half_open = half_open(tracker.address)?;
     let begun = Instant::now();
-    // On a machine that others use, too, a moment of theirs is no fault of the tracker's.
-    let mut what = quickness(&mut crowd);
-    for _ in 1..ROUNDS {
-        what = what.or_else(|_| quickness(&mut crowd));
-    }
-    let what = what?;
-    for mut stranger in strangers {
+    let is_enough = AtomicBool::new(false);
+    let (what, nonsense) = thread::scope(|scope| {
+        let nonsense = scope.spawn(|| strangers::nonsense(tracker.address, &is_enough));
+        // On a machine that others use, too, a moment of theirs is no fault of the tracker's.
+        let mut what = quickness(&mut crowd);
+        for _ in 1..ROUNDS {
+            what = what.or_else(|_| quickness(&mut crowd));
+        }
+        is_enough.store(true, Ordering::Relaxed);
+        (what, nonsense.join().expect("it does not panic"))
+    });
+    let (what, nonsense) = (what?, nonsense?);
+    for mut stranger in half_open {
         let left = CLOSED_WITHIN.saturating_sub(begun.elapsed());
         stranger.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
         let heard = stranger.read(&mut [0; 64]);
@@ -45,7 +54,7 @@ pub(crate) fn run(tracker: &Running) -> io::Result<()> {
         hold(is_closed, "a stranger is still there")?;
     }
     println!(
-        "{SOCKETS} sockets: {memory:.0} bytes each, {what}; {HALF_OPEN} strangers gone after {:.1} s",
+        "{SOCKETS} sockets: {memory:.0} bytes each, {what} beside {nonsense} malformed messages; {HALF_OPEN} strangers gone after {:.1} s",
         begun.elapsed().as_secs_f64()
     );
     Ok(())
@@ -63,7 +72,7 @@ fn quickness(crowd: &mut Crowd) -> io::Result<String> {
     Ok(what)
 }
 
-fn strangers(address: SocketAddr) -> io::Result<Vec<TcpStream>> {
+fn half_open(address: SocketAddr) -> io::Result<Vec<TcpStream>> {
     let stranger = |_| {
         let mut stream = TcpStream::connect(address)?;
         stream.write_all(b"GET /announce HT")?;

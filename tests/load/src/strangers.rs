@@ -1,7 +1,8 @@
 //! Clients that mean it badly, and what they may cost the tracker as a process: memory and time.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::hold;
@@ -79,6 +80,44 @@ fn announce(swarm: u64, peer: usize, offers: usize, round: usize) -> String {
         r#"{{"action":"announce","left":1,"info_hash":"{swarm:020}","peer_id":"{peer:020}","offers":[{}]}}"#,
         offers.join(",")
     )
+}
+
+/// Messages that mean nothing, of every kind, each on a connection of its own, over and over until it
+/// is enough. How many there were.
+pub(crate) fn nonsense(address: SocketAddr, is_enough: &AtomicBool) -> io::Result<usize> {
+    let texts = malformed();
+    let mut count = 0;
+    for text in texts.iter().cycle() {
+        if is_enough.load(Ordering::Relaxed) {
+            break;
+        }
+        let mut stranger = Stranger::connect(address)?;
+        let mut said = Vec::new();
+        frame(&mut said, text);
+        stranger.0.write_all(&said)?;
+        stranger.0.shutdown(Shutdown::Write)?;
+        // Whatever the tracker says to that, until it hangs up.
+        let _ = io::copy(&mut stranger.0, &mut io::sink());
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// No JSON, no message, and an announce with each of its fields replaced by what it cannot be.
+fn malformed() -> Vec<String> {
+    let whole = announce(1, 8_000_000, 1, 1);
+    let mut texts = ["", "{", "[]", "null", "7", "{}", r#"{"action":7}"#]
+        .map(str::to_owned)
+        .to_vec();
+    texts.push("[".repeat(60_000));
+    for field in ["info_hash", "peer_id", "offers", "offer_id", "offer", "sdp"] {
+        let name = format!("\"{field}\":");
+        let (before, after) = whole.split_once(&name).expect("a field of an announce");
+        for value in ["null", "7", "[]", "{}", "\"\\ud800\"", "1e999"] {
+            texts.push(format!("{before}{name}{value},\"x\":{after}"));
+        }
+    }
+    texts
 }
 
 /// A million swarms that nobody heard of, in two waves: what they take is bounded, and the second
