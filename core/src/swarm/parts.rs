@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use super::Swarm;
 use super::download::ASK_AGAIN;
+use super::torrent::Torrent;
 use crate::bitfield::Bitfield;
 use crate::ids::PeerKey;
 use crate::peer::{Fault, Peer};
@@ -17,14 +18,10 @@ use crate::wire::extended::Blocks;
 impl Swarm {
     /// A peer offers blocks of a piece that it has not.
     pub(super) fn has_blocks(&mut self, key: PeerKey, said: Blocks<'_>) -> Result<(), Fault> {
-        let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &self.torrent) else {
+        let count = self.blocks_of(said.piece)?;
+        let (Some(peer), Some(count)) = (self.peers.get_mut(&key), count) else {
             return Ok(());
         };
-        let index = torrent
-            .layout()
-            .piece(said.piece)
-            .ok_or(Fault::BadMessage)?;
-        let count = torrent.real_blocks(index);
         if said.bits.is_empty() {
             peer.parts.withdraw(said.piece);
             return Ok(());
@@ -44,21 +41,26 @@ impl Swarm {
 
     /// A peer says which blocks of a piece it would not send now.
     pub(super) fn put_off(&mut self, key: PeerKey, said: Blocks<'_>) -> Result<(), Fault> {
-        let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &self.torrent) else {
+        let count = self.blocks_of(said.piece)?;
+        let (Some(peer), Some(count)) = (self.peers.get_mut(&key), count) else {
             return Ok(());
         };
-        let index = torrent
-            .layout()
-            .piece(said.piece)
-            .ok_or(Fault::BadMessage)?;
-        let count = torrent.real_blocks(index);
         let blocks = Bitfield::from_bytes(said.bits, count).ok_or(Fault::BadMessage)?;
-        if !torrent.wants(said.piece) {
-            return Ok(());
+        let is_wanted = |torrent: &Torrent| torrent.wants(said.piece);
+        if self.torrent.as_ref().is_some_and(is_wanted) {
+            let until = self.now + ASK_AGAIN;
+            peer.parts.put_off(said.piece, blocks, until);
         }
-        let until = self.now + ASK_AGAIN;
-        peer.parts.put_off(said.piece, blocks, until);
         Ok(())
+    }
+
+    /// How many blocks a piece has that a peer speaks of; none while we do not know the torrent.
+    fn blocks_of(&self, piece: u32) -> Result<Option<u32>, Fault> {
+        let Some(torrent) = &self.torrent else {
+            return Ok(None);
+        };
+        let index = torrent.layout().piece(piece).ok_or(Fault::BadMessage)?;
+        Ok(Some(torrent.real_blocks(index)))
     }
 
     /// Tells others of the blocks that were proven since the last time.
