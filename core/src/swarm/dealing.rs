@@ -19,13 +19,14 @@ const LONGEST_DENIAL: Duration = Duration::from_secs(8);
 const DENIED_TURNS: u32 = 3;
 
 impl Swarm {
-    /// What is wanted of us, if we deal pieces out: only a seed with everything on disk does; a
-    /// viewer need not count.
-    pub(super) fn demand(&self) -> Option<Demand> {
+    /// What is wanted of us, if we deal pieces out to this peer: only a seed with everything on disk
+    /// does, and only to who understands it; nobody else need count.
+    pub(super) fn demand(&self, key: PeerKey) -> Option<Demand> {
         let torrent = self.torrent.as_ref()?;
         if !torrent.complete || torrent.shelved {
             return None;
         }
+        self.peers.get(&key)?.extensions.id_of(HW_LATER)?;
         let peers = self.peers.values();
         // Who reads nothing does not keep us busy.
         let takes = |peer: &&Peer| peer.sent.per_second(self.now) > 0;
@@ -42,12 +43,11 @@ impl Swarm {
 
     /// Tells a peer that was refused a block of a piece which others of it it would be refused, too,
     /// so that it need not ask for each.
-    pub(super) fn say_held(&mut self, key: PeerKey, piece: PieceIndex) {
-        let demand = self.demand();
+    pub(super) fn say_held(&mut self, key: PeerKey, piece: PieceIndex, demand: Demand) {
         let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &self.torrent) else {
             return;
         };
-        let (Some(id), Some(demand)) = (peer.extensions.id_of(HW_LATER), demand) else {
+        let Some(id) = peer.extensions.id_of(HW_LATER) else {
             return;
         };
         let count = torrent.real_blocks(piece);

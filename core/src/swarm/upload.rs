@@ -4,7 +4,6 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::messages::HW_LATER;
 use super::{Event, Output, Swarm};
 use crate::choker::Candidate;
 use crate::ids::PeerKey;
@@ -27,7 +26,7 @@ impl Swarm {
         begin: u32,
         length: u32,
     ) -> Result<(), Fault> {
-        let demand = self.demand();
+        let demand = self.demand(key);
         let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &self.torrent) else {
             return Err(Fault::BadMessage);
         };
@@ -40,17 +39,14 @@ impl Swarm {
         }
         // Without its leaf a block proves nothing before its piece is whole, so pieces are dealt.
         let share = peer.v2.then_some(begin / BLOCK_LENGTH);
-        let later = match demand {
-            Some(demand) if peer.extensions.id_of(HW_LATER).is_some() => {
-                let is_denied = peer.is_denied(self.now, demand.longest_denial);
-                let grid = &mut self.grid;
-                let may = grid.admit(self.now, block.piece, share, key, demand) || is_denied;
-                peer.admitted(self.now, may);
-                !may
-            }
-            _ => false,
-        };
-        let refused = if later || peer.unchoked.is_none() || !torrent.gives(&block) {
+        let later = demand.filter(|demand| {
+            let is_denied = peer.is_denied(self.now, demand.longest_denial);
+            let grid = &mut self.grid;
+            let may = grid.admit(self.now, block.piece, share, key, *demand) || is_denied;
+            peer.admitted(self.now, may);
+            !may
+        });
+        let refused = if later.is_some() || peer.unchoked.is_none() || !torrent.gives(&block) {
             true
         } else {
             match peer.uploads.push(block) {
@@ -62,8 +58,8 @@ impl Swarm {
         if refused {
             peer.refuse(block);
         }
-        if later && share.is_some() {
-            self.say_held(key, block.piece);
+        if let (Some(demand), Some(_)) = (later, share) {
+            self.say_held(key, block.piece, demand);
         }
         Ok(())
     }
