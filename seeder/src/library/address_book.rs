@@ -20,7 +20,7 @@ const NAME: &str = "neighbours.json";
 const MAX_LENGTH: u64 = 16 << 20;
 
 /// Addresses by swarm.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct AddressBook {
     path: PathBuf,
     by_swarm: BTreeMap<String, Vec<SocketAddr>>,

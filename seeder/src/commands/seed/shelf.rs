@@ -83,7 +83,7 @@ impl Shelf {
 
     /// Where peers are to be remembered, if anything is.
     pub(super) fn address_book(&self) -> Option<AddressBook> {
-        self.state.as_ref().map(State::address_book)
+        self.neighbours.clone()
     }
 
     /// Puts there what is asked for. What need not be there and cannot is complained of.
