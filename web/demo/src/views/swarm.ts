@@ -14,7 +14,7 @@ import { drawGraph, type Graph, type Link, type Node } from "./graph.js";
 /** Peers drawn; more would be a knot. The rest are counted. */
 const MAX_NODES = 11;
 
-/** Stats and graph. */
+/** Figures and graph. */
 export class Swarm implements View {
   readonly #graph = element("graph", SVGSVGElement);
   readonly #neighbours: Neighbours;
@@ -29,7 +29,7 @@ export class Swarm implements View {
   update(film: Film, stats: Stats): void {
     const reports = this.#neighbours.in(swarmOf(film));
     drawGraph(this.#graph, graphOf(film.torrent.peers, stats, reports));
-    this.#showStats(stats, reports);
+    this.#showFigures(stats, reports);
   }
 
   close(): void {
@@ -39,7 +39,7 @@ export class Swarm implements View {
     showCopies(null);
   }
 
-  #showStats(stats: Stats, reports: readonly Report[]): void {
+  #showFigures(stats: Stats, reports: readonly Report[]): void {
     const { offload, total } = this.#ledger;
     const others = reports.reduce((sum, { fromViewers }) => sum + fromViewers, 0);
     setText(element("peer-count", HTMLElement), String(stats.peers));
