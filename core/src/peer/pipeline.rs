@@ -327,9 +327,12 @@ impl Pipeline {
                 self.round = (0, best);
             }
         } else {
-            let margin = (shortest / 2).max((self.deviation * 2).min(MARGIN));
+            let best = self.best_rate();
+            // A block more or less in line is no straying.
+            let strays = self.deviation - time_of(BLOCK, best);
+            let margin = (shortest / 2).max((strays * 2).min(MARGIN));
             // Down by one a block, up at once.
-            self.limit = requests_in(self.best_rate(), shortest + margin).max(self.limit - 1);
+            self.limit = requests_in(best, shortest + margin).max(self.limit - 1);
         }
         if took > soon && !self.probing {
             let delivered = self.delivered.total();

@@ -128,9 +128,11 @@ impl Cell {
         link.min(window).min(processor)
     }
 
-    /// Q*: requests that just fill the pipe.
+    /// Q*: requests that just fill the pipe, X·(RTT + L/B + c)/L; without a processor, B·RTT/L + 1.
     fn knee(self) -> f64 {
-        (self.predicted() * self.trip as f64 / 1000.0 / BLOCK).ceil() + 1.0
+        let wire = BLOCK / (self.rate * MEGABIT) as f64;
+        let time = self.trip as f64 / 1e3 + wire + self.cost as f64 / 1e6;
+        (self.predicted() * time / BLOCK).ceil()
     }
 }
 
