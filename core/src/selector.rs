@@ -2,13 +2,58 @@
 //!
 //! Measured delivery times only. It knows nothing of pieces.
 
+use alloc::vec::Vec;
+
 use crate::ids::PeerKey;
+use crate::rng::Rng;
 use crate::time::Duration;
 
 /// A peer this much slower than the fastest is kept away from the playhead.
 const TOO_SLOW: u32 = 3;
 /// Times this short are all the same.
 const NO_MATTER: Duration = Duration::from_millis(250);
+
+/// Of the best one's weight, what everybody has at least, so that a bad one is tried again.
+const FLOOR: u64 = 10;
+
+/// What a peer can give.
+#[derive(Clone, Copy, Debug)]
+pub struct Capacity {
+    /// Who.
+    pub peer: PeerKey,
+    /// Bytes per second for each request that is out, if it has delivered anything.
+    pub measured: Option<u64>,
+    /// Whether it says that more is wanted of it than it can send.
+    pub is_busy: bool,
+}
+
+/// The peers in an order of luck, weighted by what they can give. One that has shown nothing yet counts
+/// as the best that has, so that it may, unless it says itself that it is busy.
+pub fn in_turn(mut peers: Vec<Capacity>, rng: &mut Rng) -> Vec<PeerKey> {
+    let best = peers.iter().filter_map(|peer| peer.measured).max();
+    let best = best.unwrap_or(0).max(FLOOR);
+    let least = best / FLOOR;
+    let weight = |peer: &Capacity| match peer.measured {
+        Some(measured) => measured.max(least),
+        None if peer.is_busy => least,
+        None => best,
+    };
+    let mut turn = Vec::with_capacity(peers.len());
+    while peers.len() > 1 {
+        let all: u64 = peers.iter().map(weight).sum();
+        let mut luck = rng.next_u64() % all;
+        let is_hit = |peer: &Capacity| {
+            let weight = weight(peer);
+            let is_hit = luck < weight;
+            luck = luck.saturating_sub(weight);
+            is_hit
+        };
+        let hit = peers.iter().position(is_hit).unwrap_or(0);
+        turn.push(peers.swap_remove(hit).peer);
+    }
+    turn.extend(peers.pop().map(|last| last.peer));
+    turn
+}
 
 /// Whether a peer that needs `expected` for a block may take one that is urgent, when the fastest needs `best`.
 pub fn may_take_urgent(expected: Duration, best: Duration) -> bool {
@@ -37,6 +82,35 @@ pub fn patience(expected: Duration, best: Option<Duration>) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_gives_more_comes_first_more_often_and_nobody_never() {
+        let capacity = |peer, measured, is_busy| Capacity {
+            peer: PeerKey(peer),
+            measured,
+            is_busy,
+        };
+        let peers = [
+            capacity(1, Some(3000), false),
+            capacity(2, Some(1000), false),
+            capacity(3, Some(1), true),
+            capacity(4, None, false),
+            capacity(5, None, true),
+        ];
+        let mut rng = Rng::seeded(7);
+        let mut first = [0; 6];
+        for _ in 0..7600 {
+            let turn = in_turn(peers.to_vec(), &mut rng);
+            let mut all: Vec<u64> = turn.iter().map(|peer| peer.0).collect();
+            first[all[0] as usize] += 1;
+            all.sort_unstable();
+            assert_eq!(all, [1, 2, 3, 4, 5]);
+        }
+        // 3000, 1000, 300, 3000 and 300 of 7600.
+        let expected = [0, 3000, 1000, 300, 3000, 300];
+        let strays = |(times, expected): (&i32, i32)| (times - expected).abs() > 150;
+        assert!(!first.iter().zip(expected).any(strays), "{first:?}");
+    }
 
     #[test]
     fn a_slow_peer_is_kept_from_the_playhead_only_where_a_fast_one_is() {

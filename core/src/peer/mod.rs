@@ -18,7 +18,7 @@ use serde::Serialize;
 
 pub use fault::Fault;
 pub use parts::Parts;
-use peak::Peak;
+pub use peak::Peak;
 pub use pipeline::{Asked, Pipeline};
 pub use rate::Rate;
 pub use uploads::{MAX_QUEUED, Queued, Uploads};
@@ -27,8 +27,10 @@ use crate::bitfield::Bitfield;
 use crate::ids::{PeerId, PeerKey};
 use crate::layout::{BLOCK_LENGTH, Block};
 use crate::ordered::Set;
-use crate::time::{Duration, Instant};
-use crate::wire::extended::{ExtendedHandshake, HW_BLOCKS, LT_DONTHAVE, UT_METADATA};
+use crate::time::{Duration, Instant, time_of};
+use crate::wire::extended::{
+    ExtendedHandshake, HW_BLOCKS, HW_STATE, LT_DONTHAVE, State, UT_METADATA,
+};
 use crate::wire::{Decoder, Features, HashSpan, Message};
 
 /// Most bytes in one message to a transport: a data channel takes no more everywhere.
@@ -39,6 +41,10 @@ const MIN_MESSAGE: usize = 16 * 1024 + 13;
 pub const MAX_OUTBOX: usize = 1 << 20;
 /// How long it is remembered how much a transport had room for.
 const WIDEST_LIFE: Duration = Duration::from_secs(10);
+/// The least and the most that a block is taken to need of one that has delivered none, whatever it
+/// says of itself.
+const LEAST_UNPROVEN: Duration = Duration::from_millis(250);
+const MOST_UNPROVEN: Duration = Duration::from_secs(2);
 /// Pieces a peer may name before we know how many there are.
 const MAX_EARLY_HAVES: usize = 4096;
 
@@ -93,6 +99,10 @@ pub struct Peer {
     pub transport: Transport,
     /// Whether we called it.
     pub dialled: bool,
+    /// How busy it says it is.
+    pub state: Option<State>,
+    /// What we last told it of ourselves, and when.
+    pub told: Option<(Instant, State)>,
     /// Its byte stream.
     pub decoder: Decoder,
     /// Its handshake's id; `None` until that came.
@@ -103,6 +113,8 @@ pub struct Peer {
     pub v2: bool,
     /// Whether our handshake went out.
     pub greeted: bool,
+    /// Whether it was told what we have.
+    pub knows_ours: bool,
     /// What it said in its extended handshake.
     pub extensions: ExtendedHandshake,
     /// What it has.
@@ -167,11 +179,14 @@ impl Peer {
             name,
             transport,
             dialled,
+            state: None,
+            told: None,
             decoder: Decoder::new(),
             id: None,
             features: Features::default(),
             v2: false,
             greeted: false,
+            knows_ours: false,
             extensions: ExtendedHandshake::default(),
             has: Has::Unread {
                 bits: None,
@@ -235,6 +250,34 @@ impl Peer {
         !self.chokes_us && !self.snubbed
     }
 
+    /// Whether it may be asked for something now.
+    pub fn may_be_asked(&self) -> bool {
+        !self.chokes_us && self.wanted && self.pipeline.is_hungry()
+    }
+
+    /// Whether it has delivered anything.
+    pub const fn has_delivered(&self) -> bool {
+        self.pipeline.delivered() > 0
+    }
+
+    /// How long a block asked for now should take: as it has shown, or before that by what it says of
+    /// itself, which makes it neither faster than others may be nor slower than one who says nothing.
+    pub fn expected(&self, now: Instant) -> Duration {
+        let said = self
+            .state
+            .filter(|state| !state.is_busy && !self.has_delivered());
+        let Some(state) = said.filter(|_| !self.pipeline.is_doubted()) else {
+            return self.pipeline.expected(now);
+        };
+        let blocks = u64::from(self.pipeline.outstanding() + 1) * u64::from(BLOCK_LENGTH);
+        let queued = time_of(
+            u64::from(state.queued) * 1024 + blocks,
+            u64::from(state.idle) * 1024,
+        );
+        let round_trip = self.pipeline.round_trip().unwrap_or(Duration::ZERO);
+        (round_trip + queued).clamp(LEAST_UNPROVEN, MOST_UNPROVEN)
+    }
+
     /// Whether it has everything.
     pub const fn is_seed(&self) -> bool {
         matches!(self.has, Has::All)
@@ -277,6 +320,11 @@ impl Peer {
     /// The id it gave `hw_blocks`.
     pub fn hw_blocks(&self) -> Option<u8> {
         self.extensions.id_of(HW_BLOCKS)
+    }
+
+    /// The id it gave `hw_state`.
+    pub fn hw_state(&self) -> Option<u8> {
+        self.extensions.id_of(HW_STATE)
     }
 
     /// Whether it is a WebTorrent, whose ways want some care (BEP 20).

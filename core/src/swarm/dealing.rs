@@ -5,13 +5,10 @@ use super::messages::HW_LATER;
 use crate::grid::Demand;
 use crate::ids::PeerKey;
 use crate::layout::{BLOCK_LENGTH, PieceIndex};
-use crate::peer::Peer;
 use crate::time::{Duration, time_of};
 use crate::wire::Message;
 use crate::wire::extended::Blocks;
 
-/// A seed that needs longer for what it has promised is busy.
-const BUSY: Duration = Duration::from_millis(100);
 /// For how long at least everything that a peer asks for is put off, and for how long at the most.
 const DENIAL: Duration = Duration::from_millis(2500);
 const LONGEST_DENIAL: Duration = Duration::from_secs(8);
@@ -28,15 +25,12 @@ impl Swarm {
         }
         self.peers.get(&key)?.extensions.id_of(HW_LATER)?;
         let peers = self.peers.values();
-        // Who reads nothing does not keep us busy.
-        let takes = |peer: &&Peer| peer.sent.per_second(self.now) > 0;
-        let backlog = peers.clone().filter(takes).map(Peer::backlog).sum();
-        let rate = self.totals.sent.per_second(self.now);
+        let load = self.load();
         let peers = peers.filter(|peer| peer.wants).count();
-        let turn = time_of(peers as u64 * u64::from(BLOCK_LENGTH), rate);
+        let turn = time_of(peers as u64 * u64::from(BLOCK_LENGTH), load.rate);
         Some(Demand {
             peers,
-            is_busy: time_of(backlog, rate) > BUSY,
+            is_busy: load.is_busy,
             longest_denial: DENIAL.max(turn * DENIED_TURNS).min(LONGEST_DENIAL),
         })
     }

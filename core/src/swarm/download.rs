@@ -280,7 +280,7 @@ impl Swarm {
                 let is_sender = senders.contains(&peer.key);
                 delivers && peer.has(piece.get()) && is_sender == among_senders
             });
-            selector::fastest(able.map(|peer| (peer.key, peer.pipeline.expected(now))))
+            selector::fastest(able.map(|peer| (peer.key, peer.expected(now))))
         };
         let of_senders = || (senders.len() > 1).then(|| fastest(true)).flatten();
         partial.only = fastest(false).or_else(of_senders);

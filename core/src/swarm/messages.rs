@@ -8,8 +8,8 @@ use crate::bitfield::Bitfield;
 use crate::ids::{InfoHashes, PeerId, PeerKey, SwarmHash};
 use crate::peer::{Fault, Has, MAX_QUEUED, Peer};
 use crate::wire::extended::{
-    Blocks, DontHave, ExtendedHandshake, HANDSHAKE_ID, HW_BLOCKS, LT_DONTHAVE, MetadataMessage,
-    UT_METADATA,
+    Blocks, DontHave, ExtendedHandshake, HANDSHAKE_ID, HW_BLOCKS, HW_STATE, LT_DONTHAVE,
+    MetadataMessage, State, UT_METADATA,
 };
 use crate::wire::introduction::HW_INTRODUCE;
 use crate::wire::{Error, Features, Frame, Handshake, Message};
@@ -24,10 +24,14 @@ const OUR_HW_LATER: u8 = 3;
 const OUR_HW_INTRODUCE: u8 = 4;
 /// The id we give `hw_blocks`.
 const OUR_HW_BLOCKS: u8 = 5;
+/// The id we give `hw_state`.
+const OUR_HW_STATE: u8 = 6;
 /// Our own extension (BEP 10): who names it takes a refusal while unchoked as "ask others, or me
 /// again in a moment". Others take it as they like, so they are never told so. Its message is that
 /// of `hw_blocks`, and names the blocks of a piece that would be refused for the same reason.
 pub(super) const HW_LATER: &str = "hw_later";
+/// Bytes of a bitfield that are said before it is known whether one word would do.
+const MAX_EARLY_BITS: usize = 16 << 10;
 
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
@@ -82,6 +86,33 @@ impl Swarm {
         peer.greeted = true;
     }
 
+    /// Says what needs no answer to the handshake: what we have, and that it may ask. Those who hear
+    /// it with our first word can ask with theirs: that saves a round trip.
+    pub(super) fn speak_up(&self, peer: &mut Peer) {
+        let Some(torrent) = &self.torrent else {
+            return;
+        };
+        // Whether it knows shorter words (BEP 6) is not known yet; a bitfield everybody does.
+        let bits = torrent.have.as_bytes();
+        if torrent.have.count() > 0 && bits.len() <= MAX_EARLY_BITS {
+            peer.say(&Message::Bitfield(bits));
+            peer.knows_ours = true;
+            self.welcome(peer);
+        }
+    }
+
+    /// Where there is room nobody has to ask for an unchoke: that saves a round trip, too.
+    fn welcome(&self, peer: &mut Peer) {
+        let is_unchoked = |peer: &&Peer| peer.unchoked.is_some();
+        let unchoked = self.peers.values().filter(is_unchoked).count();
+        let has_room = self.config.upload && unchoked < self.config.upload_slots;
+        if has_room && peer.unchoked.is_none() {
+            peer.unchoked = Some(self.now);
+            peer.choke_changed = self.now;
+            peer.say(&Message::Unchoke);
+        }
+    }
+
     fn greeted(&mut self, key: PeerKey, hello: &Handshake) -> Result<(), Fault> {
         if !self.hashes.is_named(hello.swarm) {
             return Err(Fault::WrongTorrent);
@@ -127,17 +158,7 @@ impl Swarm {
             self.greet(&mut peer, answer);
         }
         self.introduce(&mut peer);
-        // Where there is room nobody has to ask for an unchoke: that saves the first round trip.
-        let unchoked = self
-            .peers
-            .values()
-            .filter(|peer| peer.unchoked.is_some())
-            .count();
-        if self.config.upload && unchoked < self.config.upload_slots {
-            peer.unchoked = Some(self.now);
-            peer.choke_changed = self.now;
-            peer.say(&Message::Unchoke);
-        }
+        self.welcome(&mut peer);
         self.peers.insert(key, peer);
         Ok(())
     }
@@ -172,6 +193,7 @@ impl Swarm {
                 (LT_DONTHAVE, OUR_LT_DONTHAVE),
                 (HW_LATER, OUR_HW_LATER),
                 (HW_BLOCKS, OUR_HW_BLOCKS),
+                (HW_STATE, OUR_HW_STATE),
             ];
             let ours = ExtendedHandshake {
                 m: extensions
@@ -193,6 +215,9 @@ impl Swarm {
             });
         }
         let have = self.torrent.as_ref().map(|torrent| &torrent.have);
+        if core::mem::replace(&mut peer.knows_ours, true) {
+            return;
+        }
         match have {
             Some(have) if have.is_full() && peer.features.fast => peer.say(&Message::HaveAll),
             Some(have) if have.count() > 0 => peer.say(&Message::Bitfield(have.as_bytes())),
@@ -309,6 +334,7 @@ impl Swarm {
                     };
                     self.tell(event);
                 }
+                self.say_state(key);
                 self.count_carriers();
                 self.ask_for_metadata();
                 Ok(())
@@ -318,6 +344,7 @@ impl Swarm {
             OUR_LT_DONTHAVE => self.has_no_more(key, DontHave::parse(payload)?.0),
             OUR_HW_LATER => self.put_off(key, Blocks::parse(payload)?),
             OUR_HW_BLOCKS => self.has_blocks(key, Blocks::parse(payload)?),
+            OUR_HW_STATE => self.state_heard(key, State::parse(payload)?),
             _ => Ok(()),
         }
     }

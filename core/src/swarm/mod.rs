@@ -28,6 +28,7 @@ mod requests;
 mod shelving;
 mod sourcing;
 mod starving;
+mod state;
 mod stats;
 mod tick;
 mod torrent;
@@ -46,10 +47,10 @@ use crate::grid::Grid;
 use crate::ids::{InfoHashes, PeerId, PeerKey, ReaderId};
 use crate::metainfo::Metainfo;
 use crate::ordered::{Map, Set};
-use crate::peer::{Fault, MAX_OUTBOX, Peer, Rate, Transport};
+use crate::peer::{Fault, MAX_OUTBOX, Peak, Peer, Rate, Transport};
 use crate::pex::Introductions;
 use crate::rng::Rng;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use metadata::MetadataFetch;
 use origins::Origins;
 use starving::Starving;
@@ -57,6 +58,8 @@ use torrent::Torrent;
 
 /// Peer ids that are kept out for what they did.
 const MAX_BARRED: usize = 1024;
+/// How long it is remembered how much we could send.
+const BEST_LIFE: Duration = Duration::from_secs(30);
 
 /// The swarm of one torrent.
 #[derive(Debug)]
@@ -97,6 +100,8 @@ pub struct Swarm {
     /// Whether requests are out, as far as the last tick and what was asked since say.
     is_asking: bool,
     totals: Totals,
+    /// The most bytes per second that we sent of late.
+    best_sent: Peak,
 }
 
 /// What all peers together did, those that left among them.
@@ -167,6 +172,7 @@ impl Swarm {
             company_changed: false,
             is_asking: false,
             totals: Totals::default(),
+            best_sent: Peak::new(BEST_LIFE),
         }
     }
 
@@ -267,6 +273,7 @@ impl Swarm {
         let mut peer = Peer::new(self.now, key, name, transport, dialled);
         if peer.speaks_first() {
             self.greet(&mut peer, self.hashes.announced());
+            self.speak_up(&mut peer);
         }
         self.peers.insert(key, peer);
         self.dirty.insert(key);
@@ -333,6 +340,9 @@ impl Swarm {
             self.dirty_all();
         }
         // First the peers: what is left is for the origins.
+        for key in self.in_turn() {
+            self.request_blocks(key);
+        }
         while let Some(key) = self.dirty.pop_from(&self.first_turn) {
             self.request_blocks(key);
             self.answer_requests(key);

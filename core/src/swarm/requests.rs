@@ -26,8 +26,7 @@ type Spared = Map<u32, Bitfield>;
 impl Swarm {
     /// Asks a peer for blocks until its pipeline is full.
     pub(super) fn request_blocks(&mut self, key: PeerKey) {
-        let is_open = |peer: &&Peer| !peer.chokes_us && peer.wanted && peer.pipeline.is_hungry();
-        if self.peers.get(&key).filter(is_open).is_none() {
+        if !self.peers.get(&key).is_some_and(Peer::may_be_asked) {
             return;
         }
         let best = self.best_expected();
@@ -40,13 +39,13 @@ impl Swarm {
         if torrent.broken {
             return;
         }
-        let is_fit = best
-            .is_none_or(|best| selector::may_take_urgent(peer.pipeline.expected(self.now), best));
+        let is_fit =
+            best.is_none_or(|best| selector::may_take_urgent(peer.expected(self.now), best));
         let mut evicted = Vec::new();
         peer.parts.forgive(self.now);
         // In a crowd the first answers of many come at once; what one was asked for too soon others
         // might give sooner.
-        let is_new = self.crowded && peer.pipeline.delivered() == 0;
+        let is_new = self.crowded && !peer.has_delivered();
         let most = if is_new { FEW } else { u32::MAX };
         let is_urgent =
             |torrent: &Torrent, piece: u32| torrent.window.urgent().any(|urgent| urgent == piece);
@@ -102,8 +101,7 @@ impl Swarm {
     /// those that will have been read before it brings them.
     fn left_to_others(&self, key: PeerKey, best: Option<Duration>) -> Set<u32> {
         let now = self.now;
-        let is_fit =
-            |peer: &Peer, best| selector::may_take_urgent(peer.pipeline.expected(now), best);
+        let is_fit = |peer: &Peer, best| selector::may_take_urgent(peer.expected(now), best);
         let (Some(peer), Some(torrent), Some(best)) = (self.peers.get(&key), &self.torrent, best)
         else {
             return Set::new();
@@ -119,7 +117,7 @@ impl Swarm {
         let needs = if tried {
             Duration::ZERO
         } else {
-            peer.pipeline.expected(now)
+            peer.expected(now)
         };
         let meanwhile = rate * needs.as_micros() / 1_000_000;
         let near = torrent
@@ -145,8 +143,7 @@ impl Swarm {
         let Some(torrent) = torrent.filter(|_| is_seed && self.crowded) else {
             return Spared::new();
         };
-        let gives =
-            |peer: &&Peer| !peer.is_seed() && peer.answers_us() && peer.pipeline.delivered() > 0;
+        let gives = |peer: &&Peer| !peer.is_seed() && peer.answers_us() && peer.has_delivered();
         let givers: Vec<&Peer> = self.peers.values().filter(gives).collect();
         let has = |piece: u32| torrent.cache.has(piece) || torrent.have.has(piece);
         let lacking = torrent.window.pieces().filter(|piece| !has(*piece));
@@ -163,14 +160,15 @@ impl Swarm {
         lacking.filter_map(given).collect()
     }
 
-    /// What the fastest peer needs for a block.
+    /// What the fastest peer needs for a block: of those who have shown it, if there are any.
     pub(super) fn best_expected(&self) -> Option<Duration> {
-        let useful = self
-            .peers
-            .values()
-            .filter(|peer| peer.answers_us() && peer.wanted);
-        let peers = useful.map(|peer| peer.pipeline.expected(self.now));
-        peers.chain(self.origin_expected()).min()
+        let useful = |peer: &&Peer| peer.answers_us() && peer.wanted;
+        let useful = self.peers.values().filter(useful);
+        let (proven, others) = (useful.clone(), useful);
+        let proven = proven.filter(|peer| peer.has_delivered());
+        let proven = proven.map(|peer| peer.expected(self.now));
+        let best = proven.chain(self.origin_expected()).min();
+        best.or_else(|| others.map(|peer| peer.expected(self.now)).min())
     }
 }
 

@@ -114,7 +114,7 @@ impl Swarm {
         for peer in self
             .peers
             .values_mut()
-            .filter(|peer| peer.id.is_some() && !peer.has(piece))
+            .filter(|peer| peer.knows_ours && !peer.has(piece))
         {
             peer.mention(&Message::Have(piece));
         }

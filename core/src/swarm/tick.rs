@@ -68,6 +68,7 @@ impl Swarm {
         self.break_silence();
         self.ask_for_metadata();
         self.offer_blocks();
+        self.say_states();
         let talkers = self.peers.values_mut();
         self.dirty
             .extend(talkers.filter_map(|peer| peer.say_mentions().then_some(peer.key)));
@@ -125,7 +126,7 @@ impl Swarm {
         if peer.pipeline.is_doubted() {
             return true;
         }
-        let expected = peer.pipeline.expected(now);
+        let expected = peer.expected(now);
         // In a crowd a peer that others load, too, is only silent now and then.
         let next = peer.pipeline.interval(now).filter(|_| !self.crowded);
         let expected = next.map_or(expected, |next| next.min(expected));
@@ -163,8 +164,7 @@ impl Swarm {
                 && peer.has_block(block.piece.get(), block.begin / BLOCK_LENGTH)
                 && !peer.pipeline.has(block)
         });
-        let Some(key) = selector::fastest(able.map(|peer| (peer.key, peer.pipeline.expected(now))))
-        else {
+        let Some(key) = selector::fastest(able.map(|peer| (peer.key, peer.expected(now)))) else {
             return false;
         };
         let Some(peer) = self.peers.get_mut(&key) else {
@@ -236,6 +236,7 @@ impl Swarm {
             return;
         };
         self.greet(&mut peer, self.hashes.announced());
+        self.speak_up(&mut peer);
         self.peers.insert(key, peer);
         self.dirty.insert(key);
     }

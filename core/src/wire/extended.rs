@@ -21,6 +21,9 @@ pub const LT_DONTHAVE: &str = "lt_donthave";
 /// The name in an extended handshake of our own word for the blocks of a piece under way: [`Blocks`].
 pub const HW_BLOCKS: &str = "hw_blocks";
 
+/// The name in an extended handshake of our own word for how busy a peer is: [`State`].
+pub const HW_STATE: &str = "hw_state";
+
 /// Bytes of metadata in one message (BEP 9); the last has what remains.
 pub const METADATA_BLOCK: usize = 1 << 14;
 
@@ -244,6 +247,42 @@ impl<'a> Blocks<'a> {
     /// The payload of an extended message.
     pub fn to_payload(self) -> Vec<u8> {
         [&self.piece.to_be_bytes(), self.bits].concat()
+    }
+}
+
+/// `hw_state`: how much its sender has to give, as it says itself. Nine bytes: two big-endian numbers
+/// and a byte of flags, of which the lowest means busy.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct State {
+    /// KiB per second of upload that nobody uses; 0 if it does not know.
+    pub idle: u32,
+    /// KiB that it has promised and not sent yet.
+    pub queued: u32,
+    /// Whether more is wanted of it than it can send.
+    pub is_busy: bool,
+}
+
+impl State {
+    /// Read an extended message's payload. What a later version may add is passed over.
+    ///
+    /// # Errors
+    /// [`Error::MalformedExtension`] if it is shorter than nine bytes.
+    pub fn parse(payload: &[u8]) -> Result<Self, Error> {
+        let said: &[u8; 9] = payload.first_chunk().ok_or(Error::MalformedExtension)?;
+        Ok(Self {
+            idle: u32::from_be_bytes(array(&said[..4])),
+            queued: u32::from_be_bytes(array(&said[4..8])),
+            is_busy: said[8] & 1 == 1,
+        })
+    }
+
+    /// The payload of an extended message.
+    pub fn to_payload(self) -> [u8; 9] {
+        let mut payload = [0; 9];
+        payload[..4].copy_from_slice(&self.idle.to_be_bytes());
+        payload[4..8].copy_from_slice(&self.queued.to_be_bytes());
+        payload[8] = self.is_busy.into();
+        payload
     }
 }
 

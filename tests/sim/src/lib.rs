@@ -4,6 +4,7 @@
 //! jitter and finite send buffers, storage, a tracker, and people who watch. Nothing here sleeps,
 //! and one seed replays everything.
 
+mod braggart;
 mod chaos;
 mod crowd;
 mod evil;
@@ -16,6 +17,7 @@ mod play;
 mod report;
 mod tracker;
 
+pub use braggart::Braggart;
 pub use chaos::Chaos;
 pub use crowd::{Crowd, OFFERS, UP, VIEWER, film_of};
 pub use evil::{Evil, Line};

@@ -1,7 +1,8 @@
 //! Peers that are slow, stall, are loaded or thin: nobody is waited for.
 
 use headwater_core::time::{Duration, Instant};
-use headwater_sim::{Film, Halt, Link, NodeId, OFFERS, Sim, UP, VIEWER, secs};
+use headwater_core::wire::extended::State;
+use headwater_sim::{Braggart, Film, Halt, Link, NodeId, OFFERS, Sim, UP, VIEWER, secs};
 
 use crate::crowd::{PIECE, film};
 use crate::sheet::{Case, Figure};
@@ -24,6 +25,11 @@ pub(crate) fn cases() -> Vec<Case> {
             "loaded",
             "two sources, one of them with nine others at it",
             loaded,
+        ),
+        Case::new(
+            "boast",
+            "two peers and one at a quarter of their rate, which says ten times that",
+            boast,
         ),
         Case::new("thin", "a seeder of 2 Mbit/s with 8 leechers", thin),
     ]
@@ -131,6 +137,34 @@ fn loaded(seed: u64) -> Vec<Figure> {
         Figure::new("time against uniform choice", "", took / uniform).aim("<= 0.70"),
         Figure::new("time against the best", "", took / best),
         duplicates(&sim, viewer),
+    ]
+}
+
+fn boast(seed: u64) -> Vec<Figure> {
+    let film = film(PIECES);
+    let rate = UP / 4;
+    let run = |says: u64| {
+        let (mut sim, viewer, _) = viewer(seed, film, &[UP; 2]);
+        let says = State {
+            idle: (says / 1024) as u32,
+            ..State::default()
+        };
+        let link = Link { up: rate, ..VIEWER };
+        let braggart = sim.stranger(film, link, Braggart::new(film, says));
+        sim.connect(viewer, braggart);
+        let reader = sim.watch_all(viewer);
+        sim.run_until_ended(secs(600));
+        let wait = sim.node(viewer).watches[&reader].longest_wait;
+        (took(&sim), wait, duplicates(&sim, viewer))
+    };
+    let (honest, calm, _) = run(rate);
+    let (boasting, wait, duplicates) = run(rate * 10);
+    let change = (boasting / honest - 1.0).abs() * 100.0;
+    vec![
+        Figure::new("change of completion", "%", change).aim("<= 3"),
+        Figure::new("longest wait at the head", "ms", millis(wait)),
+        Figure::new("the same where it says the truth", "ms", millis(calm)),
+        duplicates,
     ]
 }
 

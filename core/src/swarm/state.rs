@@ -1,0 +1,135 @@
+//! How busy everybody is: what we say of ourselves, and what we make of what others say.
+//!
+//! It is a first guess, and no more: once a peer has delivered something, only that counts. Dragonfly
+//! chooses parents by the upload they say they have to spare (its RFC 3713, weighted by luck with a
+//! floor of a tenth); here those weights are what was measured.
+
+use alloc::vec::Vec;
+
+use super::Swarm;
+use crate::ids::PeerKey;
+use crate::peer::{Fault, Peer};
+use crate::selector::{self, Capacity};
+use crate::time::{Duration, Instant, time_of};
+use crate::wire::Message;
+use crate::wire::extended::State;
+
+/// Who needs longer for what it has promised is busy.
+const BUSY: Duration = Duration::from_millis(100);
+/// Between two words to one peer on how we are.
+const PAUSE: Duration = Duration::from_secs(1);
+/// KiB by which a queue may grow or shrink without that being worth a word.
+const NO_MATTER: u32 = 256;
+
+/// What is wanted of us.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Load {
+    /// Bytes per second that we send.
+    pub rate: u64,
+    /// Bytes that we have promised.
+    pub queued: u64,
+    /// Whether that is more than we can send.
+    pub is_busy: bool,
+}
+
+impl Swarm {
+    /// What is wanted of us now.
+    pub(super) fn load(&self) -> Load {
+        // Who reads nothing does not keep us busy.
+        let takes = |peer: &&Peer| peer.sent.per_second(self.now) > 0;
+        let queued = self.peers.values().filter(takes).map(Peer::backlog).sum();
+        let rate = self.totals.sent.per_second(self.now);
+        Load {
+            rate,
+            queued,
+            is_busy: time_of(queued, rate) > BUSY,
+        }
+    }
+
+    /// Tells those who want something of us how we are, if that has changed.
+    pub(super) fn say_states(&mut self) {
+        let rate = self.totals.sent.per_second(self.now);
+        self.best_sent.note(self.now, rate);
+        let now = self.now;
+        let is_due = |peer: &Peer| peer.wants && peer.hw_state().is_some() && peer.is_untold(now);
+        if !self.peers.values().any(is_due) {
+            return;
+        }
+        let state = self.state();
+        for peer in self.peers.values_mut().filter(|peer| is_due(peer)) {
+            if peer.told.is_none_or(|(_, told)| is_news(told, state)) {
+                say(peer, now, state);
+            }
+        }
+    }
+
+    /// Tells one who just said what it understands how we are.
+    pub(super) fn say_state(&mut self, key: PeerKey) {
+        let (now, state) = (self.now, self.state());
+        if let Some(peer) = self.peers.get_mut(&key) {
+            say(peer, now, state);
+        }
+    }
+
+    /// A peer says how it is.
+    pub(super) fn state_heard(&mut self, key: PeerKey, state: State) -> Result<(), Fault> {
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.state = Some(state);
+        }
+        Ok(())
+    }
+
+    fn state(&self) -> State {
+        let load = self.load();
+        let has_none = !self.config.upload || self.upload_allowance == Some(0);
+        let is_busy = load.is_busy || has_none;
+        let idle = self.best_sent.most().saturating_sub(load.rate);
+        let kib = |bytes: u64| u32::try_from(bytes / 1024).unwrap_or(u32::MAX);
+        State {
+            idle: if is_busy { 0 } else { kib(idle) },
+            queued: kib(load.queued),
+            is_busy,
+        }
+    }
+
+    /// Those of whom something may be asked in this turn, in the order in which they choose: by luck,
+    /// but who has more to give is likely to come first, and so to be asked for what is urgent.
+    pub(super) fn in_turn(&mut self) -> Vec<PeerKey> {
+        let now = self.now;
+        let dirty = self.dirty.iter().filter_map(|key| self.peers.get(key));
+        let capacities = dirty
+            .filter(|peer| peer.may_be_asked())
+            .map(|peer| Capacity {
+                peer: peer.key,
+                measured: peer
+                    .has_delivered()
+                    .then(|| peer.pipeline.rate(now) / u64::from(peer.pipeline.outstanding() + 1)),
+                is_busy: peer.state.is_some_and(|state| state.is_busy),
+            });
+        selector::in_turn(capacities.collect(), &mut self.rng)
+    }
+}
+
+/// Whether a state is far enough from the one that was told.
+fn is_news(told: State, state: State) -> bool {
+    let is_other = |told: u32, now: u32| {
+        told.abs_diff(now) > NO_MATTER && told.abs_diff(now) > told.max(now) / 4
+    };
+    told.is_busy != state.is_busy
+        || is_other(told.idle, state.idle)
+        || is_other(told.queued, state.queued)
+}
+
+fn say(peer: &mut Peer, now: Instant, state: State) {
+    let Some(id) = peer.hw_state() else { return };
+    peer.told = Some((now, state));
+    let payload = &state.to_payload();
+    peer.mention(&Message::Extended { id, payload });
+}
+
+impl Peer {
+    /// Whether it may be told again how we are.
+    fn is_untold(&self, now: Instant) -> bool {
+        self.told.is_none_or(|(at, _)| now.since(at) >= PAUSE)
+    }
+}
