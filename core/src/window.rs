@@ -54,6 +54,12 @@ impl Window {
         (!same).then(|| self.follow())
     }
 
+    /// So many bytes may be fetched ahead from now on.
+    pub fn look_ahead(&mut self, bytes: u64) -> Moved {
+        self.ahead_bytes = bytes;
+        self.follow()
+    }
+
     /// A reader is gone.
     pub fn close(&mut self, reader: ReaderId) -> Moved {
         self.readers.remove(&reader);

@@ -17,6 +17,7 @@ mod haves;
 mod introductions;
 mod io;
 mod keeping;
+mod look_ahead;
 mod messages;
 mod metadata;
 mod origins;
@@ -93,6 +94,7 @@ pub struct Swarm {
     freed: bool,
     now: Instant,
     next_tick: Option<Instant>,
+    last_tick: Instant,
     /// Whether somebody who lacks pieces is connected.
     crowded: bool,
     /// Whether that may be otherwise by now.
@@ -168,6 +170,7 @@ impl Swarm {
             freed: false,
             now: Instant::START,
             next_tick: None,
+            last_tick: Instant::START,
             crowded: false,
             company_changed: false,
             is_asking: false,

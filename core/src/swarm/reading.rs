@@ -133,6 +133,7 @@ impl Swarm {
             state.pulled = None;
             state.pace.add(self.now, chunk.len() as u64);
         }
+        torrent.look_ahead.read(chunk.len());
         self.waiting.remove(&reader);
         self.outputs.push_back(Output::Data {
             reader,

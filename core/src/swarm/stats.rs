@@ -44,7 +44,7 @@ pub struct Stats {
     pub window_used: u64,
     /// The most that ever were.
     pub window_peak: u64,
-    /// The most bytes that may lie ahead of the readers.
+    /// The most bytes that may lie ahead of the readers now: at most three quarters of W.
     pub ahead_cap: u64,
     /// Pieces of the torrent.
     pub pieces: u32,
@@ -147,13 +147,13 @@ impl Swarm {
                 .map(|peer| peer.pipeline.outstanding())
                 .sum(),
             window_cap: self.config.window_bytes,
-            ahead_cap: self.config.ahead_bytes(),
             readers_waiting: self.waiting.len() as u32,
             ..Stats::default()
         };
         if let Some(torrent) = &self.torrent {
             stats.window_used = torrent.cache.used();
             stats.window_peak = torrent.cache.peak();
+            stats.ahead_cap = torrent.look_ahead.bytes();
             stats.pieces = torrent.layout().piece_count();
             stats.pieces_here = torrent.have.count();
             stats.copies = torrent.availability.distributed_copies();

@@ -53,6 +53,9 @@ impl Swarm {
 
     pub(super) fn tick(&mut self) {
         self.next_tick = None;
+        let passed = self.now.since(self.last_tick).min(IDLE_TICK);
+        self.last_tick = self.now;
+        self.look_ahead(passed);
         let asks = |peer: &Peer| peer.pipeline.outstanding() > 0;
         self.origins.look = true;
         self.is_asking = self.peers.values().any(asks) || !self.origins.fetches.is_empty();

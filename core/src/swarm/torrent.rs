@@ -6,6 +6,7 @@ use core::ops::Range;
 use super::blame::Suspects;
 use super::hashes::HashDesk;
 use super::keeping::Keeping;
+use super::look_ahead::LookAhead;
 use super::provenance::Provenance;
 use crate::assembler::Assembler;
 use crate::availability::Availability;
@@ -61,6 +62,7 @@ pub(super) struct Torrent {
     pub have: Bitfield,
     pub availability: Availability,
     pub window: Window,
+    pub look_ahead: LookAhead,
     pub picker: Picker,
     pub assembler: Assembler,
     pub cache: Cache,
@@ -76,6 +78,7 @@ impl Torrent {
     pub fn new(metainfo: Metainfo, complete: bool, window_bytes: u64, ahead_bytes: u64) -> Self {
         let layout = metainfo.layout();
         let pieces = layout.piece_count();
+        let look_ahead = LookAhead::new(ahead_bytes, layout.standard_piece_length());
         Self {
             complete,
             have: if complete {
@@ -84,7 +87,8 @@ impl Torrent {
                 Bitfield::none(pieces)
             },
             availability: Availability::new(pieces),
-            window: Window::new(ahead_bytes, layout.standard_piece_length()),
+            window: Window::new(look_ahead.bytes(), layout.standard_piece_length()),
+            look_ahead,
             picker: Picker::default(),
             assembler: Assembler::default(),
             cache: Cache::new(window_bytes),

@@ -340,6 +340,20 @@ mod tests {
     }
 
     #[test]
+    fn how_busy_a_peer_is_is_read_as_written_and_what_follows_is_passed_over() {
+        let state = State {
+            idle: 3000,
+            queued: 70_000,
+            is_busy: true,
+        };
+        let mut said = state.to_payload().to_vec();
+        assert_eq!(State::parse(&said), Ok(state));
+        assert!(State::parse(&said[..8]).is_err() && State::parse(&[]).is_err());
+        said.extend([7; 40]);
+        assert_eq!(State::parse(&said), Ok(state));
+    }
+
+    #[test]
     fn libtorrents_extended_handshake_is_understood() {
         let hello = ExtendedHandshake::parse(
             b"d12:complete_agoi1e1:md11:lt_donthavei7e10:share_modei8e11:upload_onlyi3e12:ut_holepunchi4e11:ut_metadatai2ee13:metadata_sizei99e4:reqqi500e11:upload_onlyi1e1:v18:libtorrent/2.1.1.06:yourip4:\x7f\0\0\x01e",
