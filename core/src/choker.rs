@@ -54,28 +54,23 @@ impl Choker {
     ) -> Vec<PeerKey> {
         let chosen = if candidates.len() <= self.slots {
             candidates.len()
-        } else if seeding {
-            // Whoever is in its turn stays; then the impatient and whoever waits longest; those
-            // that have had their turn come last.
+        } else {
             candidates.sort_unstable_by_key(|candidate| {
                 let rank = match candidate.unchoked {
+                    // Whoever gives most to one who fetches.
+                    _ if !seeding => u64::MAX - candidate.gives,
+                    // Of a seed, whoever is in its turn stays; then the impatient and whoever waits
+                    // longest; those that have had their turn come last.
                     Some(since) if now.since(since) < SEED_TURN => 0,
                     None => 1,
                     Some(_) => 2,
                 };
-                (
-                    rank,
-                    !candidate.impatient,
-                    candidate.changed,
-                    candidate.peer,
-                )
+                let waits = seeding.then_some((!candidate.impatient, candidate.changed));
+                (rank, waits, candidate.peer)
             });
-            self.slots
-        } else {
-            candidates.sort_unstable_by_key(|candidate| {
-                (core::cmp::Reverse(candidate.gives), candidate.peer)
-            });
-            self.seat_optimist(now, candidates, rng);
+            if !seeding {
+                self.seat_optimist(now, candidates, rng);
+            }
             self.slots
         };
         let mut peers: Vec<PeerKey> = candidates[..chosen]

@@ -27,9 +27,9 @@ pub struct Capacity {
     pub is_busy: bool,
 }
 
-/// The peers in an order of luck, weighted by what they can give. One that has shown nothing yet counts
-/// as the best that has, so that it may, unless it says itself that it is busy.
-pub fn in_turn(mut peers: Vec<Capacity>, rng: &mut Rng) -> Vec<PeerKey> {
+/// Who is to be asked first: by luck, weighted by what each can give. One that has shown nothing yet
+/// counts as the best that has, so that it may, unless it says itself that it is busy.
+pub fn first(peers: &[Capacity], rng: &mut Rng) -> Option<PeerKey> {
     let best = peers.iter().filter_map(|peer| peer.measured).max();
     let best = best.unwrap_or(0).max(FLOOR);
     let least = best / FLOOR;
@@ -38,21 +38,14 @@ pub fn in_turn(mut peers: Vec<Capacity>, rng: &mut Rng) -> Vec<PeerKey> {
         None if peer.is_busy => least,
         None => best,
     };
-    let mut turn = Vec::with_capacity(peers.len());
-    while peers.len() > 1 {
-        let all: u64 = peers.iter().map(weight).sum();
-        let mut luck = rng.next_u64() % all;
-        let is_hit = |peer: &Capacity| {
-            let weight = weight(peer);
-            let is_hit = luck < weight;
-            luck = luck.saturating_sub(weight);
-            is_hit
-        };
-        let hit = peers.iter().position(is_hit).unwrap_or(0);
-        turn.push(peers.swap_remove(hit).peer);
-    }
-    turn.extend(peers.pop().map(|last| last.peer));
-    turn
+    let all: u64 = peers.iter().map(weight).sum();
+    let mut luck = rng.next_u64() % all.max(1);
+    let is_it = |peer: &&Capacity| {
+        let (before, weight) = (luck, weight(peer));
+        luck = luck.saturating_sub(weight);
+        before < weight
+    };
+    peers.iter().find(is_it).map(|peer| peer.peer)
 }
 
 /// Whether a peer that needs `expected` for a block may take one that is urgent, when the fastest needs `best`.
@@ -98,18 +91,16 @@ mod tests {
             capacity(5, None, true),
         ];
         let mut rng = Rng::seeded(7);
-        let mut first = [0; 6];
+        let mut times = [0; 6];
         for _ in 0..7600 {
-            let turn = in_turn(peers.to_vec(), &mut rng);
-            let mut all: Vec<u64> = turn.iter().map(|peer| peer.0).collect();
-            first[all[0] as usize] += 1;
-            all.sort_unstable();
-            assert_eq!(all, [1, 2, 3, 4, 5]);
+            let lucky = first(&peers, &mut rng).unwrap();
+            times[lucky.0 as usize] += 1;
         }
         // 3000, 1000, 300, 3000 and 300 of 7600.
         let expected = [0, 3000, 1000, 300, 3000, 300];
         let strays = |(times, expected): (&i32, i32)| (times - expected).abs() > 150;
-        assert!(!first.iter().zip(expected).any(strays), "{first:?}");
+        assert!(!times.iter().zip(expected).any(strays), "{times:?}");
+        assert_eq!(first(&[], &mut rng), None);
     }
 
     #[test]

@@ -2,8 +2,6 @@
 //!
 //! A byte pipe with room. What the bytes mean is the swarm's affair.
 
-use std::collections::VecDeque;
-
 use headwater_core::ids::PeerKey;
 use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen::closure::Closure;
@@ -53,7 +51,7 @@ impl Link {
             peer,
             page: page.clone(),
             buffered: 0,
-            on_the_way: VecDeque::new(),
+            on_the_way: Vec::new(),
         };
         Self {
             carrier: Carrier::Page(forwarded),
@@ -113,7 +111,9 @@ impl Link {
     /// The page says how much its channel has buffered, after having sent one of our messages.
     pub(crate) fn handle_buffered(&mut self, amount: usize) {
         if let Carrier::Page(forwarded) = &mut self.carrier {
-            forwarded.on_the_way.pop_front();
+            forwarded
+                .on_the_way
+                .drain(..1.min(forwarded.on_the_way.len()));
             forwarded.buffered = amount;
         }
     }
@@ -176,12 +176,12 @@ struct Forwarded {
     /// What the page last said that the channel had buffered.
     buffered: usize,
     /// Messages posted to the page of which it has not said yet that it sent them.
-    on_the_way: VecDeque<usize>,
+    on_the_way: Vec<usize>,
 }
 
 impl Forwarded {
     fn send(&mut self, bytes: &[u8]) -> Result<(), JsValue> {
-        self.on_the_way.push_back(bytes.len());
+        self.on_the_way.push(bytes.len());
         self.page.send(self.peer, bytes)
     }
 }

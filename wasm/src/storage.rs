@@ -3,8 +3,6 @@
 //! Read at once, as workers may: a read takes a fraction of what sending its bytes takes. What was
 //! read lately is kept, for peers ask for neighbouring blocks.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use headwater_core::hash::Sha256Digest;
 use headwater_core::layout::{Block, FileIndex, Layout, PieceIndex};
@@ -25,7 +23,7 @@ pub(crate) struct Storage {
     /// By their numbers in the torrent; padding has none.
     files: Vec<Option<Blob>>,
     reader: FileReaderSync,
-    chunks: VecDeque<((u32, u64), Bytes)>,
+    chunks: Vec<((u32, u64), Bytes)>,
 }
 
 impl Storage {
@@ -35,7 +33,7 @@ impl Storage {
         Ok(Self {
             files,
             reader: FileReaderSync::new()?,
-            chunks: VecDeque::new(),
+            chunks: Vec::new(),
         })
     }
 
@@ -92,9 +90,9 @@ impl Storage {
         let buffer = self.reader.read_as_array_buffer(&part).ok()?;
         let bytes = Bytes::from(Uint8Array::new(&buffer).to_vec());
         if self.chunks.len() == MAX_CHUNKS {
-            self.chunks.pop_front();
+            self.chunks.remove(0);
         }
-        self.chunks.push_back((key, bytes.clone()));
+        self.chunks.push((key, bytes.clone()));
         Some(bytes)
     }
 }

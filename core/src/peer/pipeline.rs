@@ -6,7 +6,7 @@
 //! (Cardwell et al., "BBR: Congestion-Based Congestion Control", 2016): so a time in which little
 //! was asked for says nothing about the path.
 
-use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use super::peak::Peak;
 use super::rate::Rate;
@@ -51,7 +51,7 @@ pub struct Asked {
 /// The requests that are out to one peer, and how many there should be.
 #[derive(Clone, Debug)]
 pub struct Pipeline {
-    outstanding: VecDeque<Asked>,
+    outstanding: Vec<Asked>,
     reqq: u32,
     limit: u32,
     probing: bool,
@@ -77,7 +77,7 @@ pub struct Pipeline {
 impl Default for Pipeline {
     fn default() -> Self {
         Self {
-            outstanding: VecDeque::new(),
+            outstanding: Vec::new(),
             reqq: DEFAULT_REQQ,
             limit: FIRST_LIMIT,
             probing: true,
@@ -155,9 +155,9 @@ impl Pipeline {
         }
         let since = match self.last_block {
             Some(last) if !self.outstanding.is_empty() => last,
-            _ => self.outstanding.front().map_or(now, |first| first.at),
+            _ => self.outstanding.first().map_or(now, |first| first.at),
         };
-        self.outstanding.push_back(Asked {
+        self.outstanding.push(Asked {
             block,
             at: now,
             released: false,
@@ -206,7 +206,7 @@ impl Pipeline {
             .outstanding
             .iter()
             .position(|asked| asked.block == block)?;
-        self.outstanding.remove(at)
+        Some(self.outstanding.remove(at))
     }
 
     /// All requests that are out, as when a peer chokes us or leaves.
@@ -274,7 +274,7 @@ impl Pipeline {
     /// How long until the next block of those that are out should come, of a peer that sends one
     /// after the other; answers stray, so this is generous.
     pub fn interval(&self, now: Instant) -> Option<Duration> {
-        let oldest = self.outstanding.front()?;
+        let oldest = self.outstanding.first()?;
         let last = self.last_block.filter(|last| *last > oldest.at)?;
         let rate = self.rate(now.min(last)).max(1);
         Some((time_of(2 * BLOCK, rate) + self.deviation * 4).min(LONGEST))
@@ -381,7 +381,6 @@ mod tests {
     use crate::layout::{Arrangement, Layout};
     use alloc::collections::BTreeMap;
     use alloc::vec;
-    use alloc::vec::Vec;
 
     /// One huge file in huge pieces.
     fn layout() -> Layout {

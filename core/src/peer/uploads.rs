@@ -1,6 +1,6 @@
 //! What one peer asked of us and has not got yet.
 
-use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 
@@ -16,7 +16,7 @@ const MAX_EXCESS: u32 = 4096;
 /// One peer's requests, in the order they came.
 #[derive(Debug, Default)]
 pub struct Uploads {
-    queue: VecDeque<Wanted>,
+    queue: Vec<Wanted>,
     excess: u32,
 }
 
@@ -60,7 +60,7 @@ impl Uploads {
         if self.queue.iter().any(|wanted| wanted.block == block) {
             return Queued::Already;
         }
-        self.queue.push_back(Wanted {
+        self.queue.push(Wanted {
             block,
             state: State::Waiting,
         });
@@ -113,25 +113,22 @@ impl Uploads {
 
     /// The first in the queue.
     pub fn front(&self) -> Option<Block> {
-        self.queue.front().map(|wanted| wanted.block)
+        self.queue.first().map(|wanted| wanted.block)
     }
 
     /// The first in the queue leaves it.
     pub fn pop_front(&mut self) -> Option<Block> {
-        self.queue.pop_front().map(|wanted| wanted.block)
+        (!self.queue.is_empty()).then(|| self.queue.remove(0).block)
     }
 
     /// The first in the queue, if its bytes are there.
     pub fn pop_loaded(&mut self) -> Option<(Block, Bytes)> {
-        match self.queue.front()?.state {
-            State::Loaded(_) => match self.queue.pop_front()? {
-                Wanted {
-                    block,
-                    state: State::Loaded(data),
-                } => Some((block, data)),
-                Wanted { .. } => None,
-            },
-            State::Loading | State::Waiting => None,
-        }
+        let next = self.queue.first_mut()?;
+        let State::Loaded(data) = &mut next.state else {
+            return None;
+        };
+        let loaded = (next.block, core::mem::take(data));
+        self.queue.remove(0);
+        Some(loaded)
     }
 }

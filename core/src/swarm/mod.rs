@@ -343,7 +343,7 @@ impl Swarm {
             self.dirty_all();
         }
         // First the peers: what is left is for the origins.
-        for key in self.in_turn() {
+        if let Some(key) = self.first_asked() {
             self.request_blocks(key);
         }
         while let Some(key) = self.dirty.pop_from(&self.first_turn) {

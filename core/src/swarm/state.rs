@@ -18,8 +18,6 @@ use crate::wire::extended::State;
 const BUSY: Duration = Duration::from_millis(100);
 /// Between two words to one peer on how we are.
 const PAUSE: Duration = Duration::from_secs(1);
-/// KiB by which a queue may grow or shrink without that being worth a word.
-const NO_MATTER: u32 = 256;
 
 /// What is wanted of us.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +55,7 @@ impl Swarm {
         }
         let state = self.state();
         for peer in self.peers.values_mut().filter(|peer| is_due(peer)) {
-            if peer.told.is_none_or(|(_, told)| is_news(told, state)) {
+            if peer.told.is_none_or(|(_, told)| told != state) {
                 say(peer, now, state);
             }
         }
@@ -92,32 +90,24 @@ impl Swarm {
         }
     }
 
-    /// Those of whom something may be asked in this turn, in the order in which they choose: by luck,
-    /// but who has more to give is likely to come first, and so to be asked for what is urgent.
-    pub(super) fn in_turn(&mut self) -> Vec<PeerKey> {
+    /// Who of those that may be asked for something in this turn is asked first, and so for what is
+    /// urgent: by luck, but who has more to give is likely to be it.
+    pub(super) fn first_asked(&mut self) -> Option<PeerKey> {
         let now = self.now;
         let dirty = self.dirty.iter().filter_map(|key| self.peers.get(key));
-        let capacities = dirty
+        let capacity = |peer: &Peer| Capacity {
+            peer: peer.key,
+            measured: peer
+                .has_delivered()
+                .then(|| peer.pipeline.rate(now) / u64::from(peer.pipeline.outstanding() + 1)),
+            is_busy: peer.state.is_some_and(|state| state.is_busy),
+        };
+        let able: Vec<Capacity> = dirty
             .filter(|peer| peer.may_be_asked())
-            .map(|peer| Capacity {
-                peer: peer.key,
-                measured: peer
-                    .has_delivered()
-                    .then(|| peer.pipeline.rate(now) / u64::from(peer.pipeline.outstanding() + 1)),
-                is_busy: peer.state.is_some_and(|state| state.is_busy),
-            });
-        selector::in_turn(capacities.collect(), &mut self.rng)
+            .map(capacity)
+            .collect();
+        selector::first(&able, &mut self.rng)
     }
-}
-
-/// Whether a state is far enough from the one that was told.
-fn is_news(told: State, state: State) -> bool {
-    let is_other = |told: u32, now: u32| {
-        told.abs_diff(now) > NO_MATTER && told.abs_diff(now) > told.max(now) / 4
-    };
-    told.is_busy != state.is_busy
-        || is_other(told.idle, state.idle)
-        || is_other(told.queued, state.queued)
 }
 
 fn say(peer: &mut Peer, now: Instant, state: State) {

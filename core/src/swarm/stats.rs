@@ -205,7 +205,7 @@ impl Swarm {
         let torrent = self.torrent.as_ref()?;
         let reader = torrent.readers.values().next_back()?;
         let length = torrent.layout().length().max(1);
-        u8::try_from(u128::from(reader.head) * 100 / u128::from(length)).ok()
+        u8::try_from(reader.head.saturating_mul(100) / length).ok()
     }
 
     /// Where each piece stands now.

@@ -19,7 +19,7 @@ impl Client {
     pub(super) fn handle_tracker_opened(&mut self, now: Instant, key: TrackerKey) {
         if let Some(link) = self.links.iter_mut().find(|link| link.key() == Some(key)) {
             link.opened(now);
-            self.outputs.push_back(Output::Event(Event::Connected {
+            self.outputs.push(Output::Event(Event::Connected {
                 url: link.url.clone(),
             }));
         }
@@ -34,7 +34,7 @@ impl Client {
     /// Close a tracker's socket ourselves.
     pub(super) fn hang_up(&mut self, now: Instant, at: usize, reason: &str, is_hostile: bool) {
         if let Some(key) = self.links[at].key() {
-            self.outputs.push_back(Output::CloseTracker(key));
+            self.outputs.push(Output::CloseTracker(key));
         }
         self.lose(now, at, reason, is_hostile);
     }
@@ -44,7 +44,7 @@ impl Client {
         let link = &mut self.links[at];
         link.lost(now, is_hostile, &mut self.rng);
         let message = reason.chars().take(200).collect();
-        self.outputs.push_back(Output::Event(Event::Lost {
+        self.outputs.push(Output::Event(Event::Lost {
             url: link.url.clone(),
             message,
         }));
@@ -107,7 +107,7 @@ impl Client {
                     self.offers.returned(at);
                 }
                 let url = self.links[at].url.clone();
-                self.outputs.push_back(Output::Event(Event::Announced {
+                self.outputs.push(Output::Event(Event::Announced {
                     url,
                     complete,
                     incomplete,
@@ -143,7 +143,7 @@ impl Client {
         let key = self.connections.next_key();
         self.connections
             .insert(key, Connection::answering(remote, way, id, now));
-        self.outputs.push_back(Output::AcceptOffer(key, sdp));
+        self.outputs.push(Output::AcceptOffer(key, sdp));
     }
 
     /// A peer answers an offer of ours. Answers nobody waits for are not looked at.
@@ -161,7 +161,7 @@ impl Client {
         self.offers.remove(key);
         self.connections
             .insert(key, Connection::offered(remote, now));
-        self.outputs.push_back(Output::ApplyAnswer(key, sdp));
+        self.outputs.push(Output::ApplyAnswer(key, sdp));
     }
 
     fn warn(&mut self, at: usize, message: String) {
@@ -170,7 +170,7 @@ impl Client {
         if link.warnings <= MAX_WARNINGS {
             let url = link.url.clone();
             self.outputs
-                .push_back(Output::Event(Event::Warning { url, message }));
+                .push(Output::Event(Event::Warning { url, message }));
         }
     }
 }

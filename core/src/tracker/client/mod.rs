@@ -20,7 +20,6 @@ use crate::ids::{PeerId, PeerKey};
 use crate::pex::Wish;
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use connections::{Connection, Connections, Way};
 use link::Link;
@@ -45,7 +44,7 @@ pub struct Client {
     progress: Progress,
     next_tracker_key: u32,
     is_stopped: bool,
-    outputs: VecDeque<Output>,
+    outputs: Vec<Output>,
 }
 
 impl Client {
@@ -67,7 +66,7 @@ impl Client {
             progress: Progress::default(),
             next_tracker_key: 0,
             is_stopped: false,
-            outputs: VecDeque::new(),
+            outputs: Vec::new(),
             config,
         };
         client.advance(now);
@@ -91,7 +90,7 @@ impl Client {
             Input::Opened(key) => {
                 self.retries.opened();
                 for loser in self.connections.opened(key) {
-                    self.outputs.push_back(Output::Drop(loser));
+                    self.outputs.push(Output::Drop(loser));
                 }
                 self.company_changed(now);
             }
@@ -112,7 +111,7 @@ impl Client {
 
     /// What to do next; call until there is nothing.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        (!self.outputs.is_empty()).then(|| self.outputs.remove(0))
     }
 
     /// When it wants [`Input::TimedOut`], if nothing else happens before.
@@ -145,11 +144,11 @@ impl Client {
     /// Do all that time or events have made due.
     fn advance(&mut self, now: Instant) {
         for (key, late) in self.connections.expire(now) {
-            self.outputs.push_back(Output::Drop(key));
+            self.outputs.push(Output::Drop(key));
             self.replace(now, &late);
         }
         for key in self.offers.expire(now) {
-            self.outputs.push_back(Output::Drop(key));
+            self.outputs.push(Output::Drop(key));
         }
         for at in 0..self.links.len() {
             self.advance_link(now, at);
@@ -167,7 +166,7 @@ impl Client {
             self.next_tracker_key += 1;
             self.links[at].opening(key, now);
             self.outputs
-                .push_back(Output::OpenTracker(key, self.links[at].url.clone()));
+                .push(Output::OpenTracker(key, self.links[at].url.clone()));
         }
         if self.links[at].is_open() && self.due(&self.links[at]).is_some_and(|due| due <= now) {
             let event = (!self.links[at].is_started()).then_some(AnnounceEvent::Started);
@@ -194,7 +193,7 @@ impl Client {
         while self.refill_due().is_some_and(|due| due <= now) {
             let key = self.connections.next_key();
             self.offers.making(key, now);
-            self.outputs.push_back(Output::MakeOffer(key));
+            self.outputs.push(Output::MakeOffer(key));
         }
     }
 
@@ -238,7 +237,7 @@ impl Client {
             offers,
         });
         self.outputs
-            .push_back(Output::SendTracker(key, message.encode()));
+            .push(Output::SendTracker(key, message.encode()));
     }
 
     fn announce_completed(&mut self, now: Instant) {
@@ -255,18 +254,18 @@ impl Client {
                 self.announce(now, at, Some(AnnounceEvent::Stopped));
             }
             if let Some(key) = self.links[at].key() {
-                self.outputs.push_back(Output::CloseTracker(key));
+                self.outputs.push(Output::CloseTracker(key));
             }
         }
         for key in self.offers.keys().chain(self.connections.unopened()) {
-            self.outputs.push_back(Output::Drop(key));
+            self.outputs.push(Output::Drop(key));
         }
         self.is_stopped = true;
     }
 
     fn handle_offer_made(&mut self, now: Instant, key: PeerKey, sdp: &str) {
         if !self.offers.made(key, sdp::limit_candidates(sdp), now) {
-            self.outputs.push_back(Output::Drop(key));
+            self.outputs.push(Output::Drop(key));
         }
     }
 
@@ -285,13 +284,13 @@ impl Client {
             Way::Neighbour(via) => {
                 let id = offer_id;
                 let answer = Wish::Answer { via, id, sdp };
-                return self.outputs.push_back(Output::Introduce(answer));
+                return self.outputs.push(Output::Introduce(answer));
             }
             Way::Tracker(tracker) => Some(tracker).filter(|tracker| is_open(*tracker)),
         };
         let Some(tracker) = tracker else {
             self.connections.remove(key);
-            return self.outputs.push_back(Output::Drop(key));
+            return self.outputs.push(Output::Drop(key));
         };
         let (info_hash, peer_id) = (self.config.swarm, self.config.peer_id);
         let answer = ClientMessage::Answer(Answer {
@@ -302,7 +301,7 @@ impl Client {
             sdp,
         });
         self.outputs
-            .push_back(Output::SendTracker(tracker, answer.encode()));
+            .push(Output::SendTracker(tracker, answer.encode()));
     }
 
     fn forget(&mut self, now: Instant, key: PeerKey) {

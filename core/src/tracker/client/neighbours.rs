@@ -101,7 +101,7 @@ impl Client {
         for offer in offers {
             let (id, sdp) = (offer.id, offer.sdp);
             let wish = Wish::Introduce { id, sdp };
-            self.outputs.push_back(Output::Introduce(wish));
+            self.outputs.push(Output::Introduce(wish));
         }
         let has_tracker = self.has_tracker();
         self.neighbours.asked(now, has_tracker, &mut self.rng);
@@ -149,13 +149,13 @@ impl Client {
         let way = Way::Neighbour(via);
         if !self.connections.is_offer_welcome(remote, way) || sdp::check(sdp).is_err() {
             let decline = Output::Introduce(Wish::Decline { via, id });
-            return self.outputs.push_back(decline);
+            return self.outputs.push(decline);
         }
         let key = self.connections.next_key();
         self.connections
             .insert(key, Connection::answering(remote, way, id, now));
         self.outputs
-            .push_back(Output::AcceptOffer(key, String::from(sdp)));
+            .push(Output::AcceptOffer(key, String::from(sdp)));
     }
 
     /// An answer that is not welcome leaves the offer to others.
@@ -170,6 +170,6 @@ impl Client {
         self.connections
             .insert(key, Connection::offered(remote, now));
         self.outputs
-            .push_back(Output::ApplyAnswer(key, String::from(sdp)));
+            .push(Output::ApplyAnswer(key, String::from(sdp)));
     }
 }
