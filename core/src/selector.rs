@@ -2,8 +2,6 @@
 //!
 //! Measured delivery times only. It knows nothing of pieces.
 
-use alloc::vec::Vec;
-
 use crate::ids::PeerKey;
 use crate::rng::Rng;
 use crate::time::Duration;
