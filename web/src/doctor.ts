@@ -93,7 +93,7 @@ const origin: Climb = ({ stats }) => {
   if (origins.length > 0 && troubled.length === origins.length) return { rung: "origin", state: "failed", code: "originFailed", detail: said };
   return fromOrigins > 0
     ? passed("origin", `${fromOrigins} bytes came from web servers. ${said}`.trim())
-    : passed("origin", `${origins.length} web servers are there for what peers bring too late. ${said}`.trim());
+    : passed("origin", `What peers bring too late comes from ${counted(origins.length, "web server")}. ${said}`.trim());
 };
 
 const START: readonly Climb[] = [
@@ -109,7 +109,7 @@ const PEERS: readonly Climb[] = [
   ({ trackers, connections }) => {
     const announced = trackers.filter(({ state }) => state === "announced");
     const others = announced.reduce((sum, { complete = 0, incomplete = 0 }) => sum + complete + incomplete, 0) - 1;
-    if (announced.length > 0 && (others > 0 || connections.steps.described)) return passed("tracker", `${announced.length} of ${trackers.length} trackers know of us, and of ${Math.max(0, others)} others.`);
+    if (announced.length > 0 && (others > 0 || connections.steps.described)) return passed("tracker", `${counted(announced.length, "tracker")} of ${trackers.length} told of ${counted(Math.max(0, others), "other")}.`);
     if (announced.length > 0) return waiting("tracker", "nobodyThere", "The trackers know of nobody else in this swarm.");
     const lost = trackers.find(({ state }) => state === "lost");
     return lost && trackers.every(({ state }) => state === "lost")
@@ -118,13 +118,13 @@ const PEERS: readonly Climb[] = [
   },
   ({ connections: { steps } }) =>
     steps.described
-      ? passed("offer", `${steps.described} offers were answered.`)
-      : waiting("offer", "unanswered", `${steps.offered ?? 0} offers are out, none was answered yet.`),
+      ? passed("offer", `${counted(steps.described, "offer")} got an answer.`)
+      : waiting("offer", "unanswered", `${counted(steps.offered ?? 0, "offer")} out, none answered yet.`),
   ({ connections }) => rung(connections, "ice", "reached", "described", "noPath", "A path was found to"),
   ({ connections }) => rung(connections, "dtls", "encrypted", "reached", "notEncrypted", "The path was encrypted to"),
   ({ greeted, stats }) =>
     greeted > 0 || (stats?.peers ?? 0) > 0
-      ? passed("handshake", `${greeted} peers said who they are.`)
+      ? passed("handshake", `${counted(greeted, "peer")} spoke of this torrent.`)
       : waiting("handshake", "noHandshake", "Connected, but no peer has spoken of this torrent."),
 ];
 
@@ -142,14 +142,15 @@ const END: readonly Climb[] = [
 
 function rung({ steps, failures }: ConnectionCounts, name: Rung, step: ConnectionStep, before: ConnectionStep, code: DoctorCode, said: string): RungState {
   const count = steps[step];
-  if (count) return passed(name, `${said} ${count} peers.`);
+  if (count) return passed(name, `${said} ${counted(count, "peer")}.`);
   const failed = failures.filter(({ after }) => after === before);
   const last = failed.at(-1);
   return last
-    ? { rung: name, state: "failed", code, detail: `It was tried ${failed.length} times; the last time, ${last.reason}.` }
+    ? { rung: name, state: "failed", code, detail: `It was tried ${failed.length === 1 ? "once" : `${failed.length} times`}; the last time, ${last.reason}.` }
     : waiting(name, code, "It is being tried.");
 }
 
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;
 const passed = (rung: Rung, detail: string): RungState => ({ rung, state: "passed", detail });
 const waiting = (rung: Rung, code: DoctorCode, detail: string): RungState => ({ rung, state: "waiting", code, detail });
 
