@@ -4,8 +4,11 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { BROWSER } from "./browser.mjs";
 import { SAMPLE, withSeeder } from "./headwater.mjs";
-import { siteOfAll } from "./site.mjs";
+import { siteOfAll, withSite } from "./site.mjs";
 import { join, sha256, until } from "./viewer.mjs";
+
+/** A page that comes back must not wait for what a tracker's interval allows. */
+const BACK_WITHIN_MS = 5_000;
 
 describe("a page's life", { timeout: 240_000 }, () => {
   const site = siteOfAll();
@@ -25,7 +28,7 @@ describe("a page's life", { timeout: 240_000 }, () => {
     await until(page, (time) => film.currentTime > time && !film.error, time);
   };
 
-  // Only its debugger can stop a service worker.
+  // Only its debugger can stop a service worker, and Firefox puts no page away that has connections.
   if (BROWSER === "chromium") {
     test("the film plays on after the browser stopped the service worker", () =>
       watching(async (page) => {
@@ -48,6 +51,35 @@ describe("a page's life", { timeout: 240_000 }, () => {
         await join(page, magnet);
         await playsPast(page, 0.2);
       }));
+
+    test("a page that comes back from the back/forward cache plays on at once, where it was", () =>
+      withSite(async (site) =>
+        withSeeder(SAMPLE.mp4, [], async ({ ready: { magnet } }) => {
+          // Not one with a microphone: such a page is not put away.
+          const page = await site.browser.open(site.url);
+          await page.waitForFunction("window.isLoaded === true");
+          await join(page, magnet, { windowBytes: 300_000 });
+          await playsPast(page, 0.5);
+          await page.evaluate(() => {
+            Object.assign(window, { opened: 0, shown: [] });
+            addEventListener("pageshow", ({ persisted }) => shown.push(persisted));
+            torrent.on("peerOpened", () => (window.opened += 1));
+          });
+          await page.goto(new URL("page.mjs", site.url).href);
+          await page.goBack();
+          const since = performance.now();
+          await until(page, () => window.isLoaded && (!window.shown || shown.length > 0));
+          const reasons = () => JSON.stringify(performance.getEntriesByType("navigation")[0]?.notRestoredReasons ?? null);
+          assert.deepEqual(await page.evaluate(() => window.shown ?? null), [true], await page.evaluate(reasons));
+          await until(page, () => opened > 0);
+          const tookMs = performance.now() - since;
+          assert.ok(tookMs < BACK_WITHIN_MS, `${tookMs} ms`);
+          // Where it never was, so that it has to be fetched.
+          await page.evaluate(() => (film.currentTime = 35));
+          await playsPast(page, 35.2);
+          assert.equal(await page.evaluate(() => sha256(file.url)), sha256(SAMPLE.mp4));
+          await page.close();
+        }), { cacheControl: "max-age=60" }));
   }
 
   test("a storm of seeks ends where the last one wanted", () =>
@@ -70,10 +102,30 @@ describe("a page's life", { timeout: 240_000 }, () => {
       await put("pagehide");
       assert.equal(await page.evaluate(() => client.connectionCount), 0);
       await until(page, () => torrent.peers.length === 0);
-      assert.equal(await page.evaluate(() => client.connectionCount), 0);
+      assert.deepEqual(await page.evaluate(() => [client.connectionCount, torrent.sharing]), [0, { share: "off", reason: "away" }]);
       await put("pageshow");
+      const since = performance.now();
       await until(page, () => torrent.peers.length > 0);
+      const tookMs = performance.now() - since;
+      assert.ok(tookMs < BACK_WITHIN_MS, `${tookMs} ms`);
+      assert.equal(await page.evaluate(() => torrent.sharing.reason), "default");
       assert.equal(await page.evaluate(() => sha256(file.url)), sha256(SAMPLE.mp4));
+    }));
+
+  test("a page that is reloaded again and again is one peer to others", () =>
+    watching(async (page, magnet) => {
+      await site.viewing(async (other) => {
+        await join(other, magnet);
+        for (let reload = 0; reload < 5; reload += 1) {
+          await page.reload();
+          await page.waitForFunction("window.isLoaded === true");
+          await join(page, magnet);
+          await until(page, () => torrent.peers.length > 0);
+        }
+        assert.ok(page.workers().length <= 1, `${page.workers().length} workers`);
+        // The seeder, and the page as it is now.
+        await until(other, () => torrent.peers.length === 2);
+      });
     }));
 
   test("clients that come and go leave nothing behind", () =>

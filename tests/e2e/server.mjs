@@ -25,7 +25,7 @@ const FOLDERS = {
 };
 
 /** An HTTP server on a free port; `url` is its root, `close()` its end. */
-export async function serve({ address = "127.0.0.1", folders = {} } = {}) {
+export async function serve({ address = "127.0.0.1", cacheControl = "no-store", folders = {} } = {}) {
   const served = Object.entries({ ...FOLDERS, ...folders }).sort(([a], [b]) => b.length - a.length);
   const server = createServer((request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url, "http://host").pathname));
@@ -37,7 +37,7 @@ export async function serve({ address = "127.0.0.1", folders = {} } = {}) {
       return;
     }
     const type = TYPES[extname(path) || ".html"] ?? "application/octet-stream";
-    const headers = { "content-type": type, "cache-control": "no-store", "accept-ranges": "bytes" };
+    const headers = { "content-type": type, "cache-control": cacheControl, "accept-ranges": "bytes" };
     const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "");
     const [start, end] = range ? [Number(range[1]), Math.min(Number(range[2] || Infinity), stat.size - 1)] : [0, stat.size - 1];
     response.writeHead(range ? 206 : 200, {

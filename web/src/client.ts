@@ -119,11 +119,19 @@ export class Headwater extends Emitter<HeadwaterEvents> {
     });
     this.#reads = this.#makeReadPort();
     this.#serviceWorker = new ServiceWorkerLink(serviceWorkerUrl(options), () => this.#makeReadPort());
-    // A page with open connections cannot go into the back/forward cache.
     const { signal } = this.#abort;
-    addEventListener("pagehide", () => this.#connections.suspend("the page was left"), { signal });
-    addEventListener("pageshow", () => this.#connections.resume(), { signal });
-    onConnectionChange(() => this.torrents.forEach((torrent) => torrent.decideSharing()), signal);
+    const decide = (): void => this.torrents.forEach((torrent) => torrent.decideSharing());
+    // A page with open connections cannot go into the back/forward cache. Swarms are left, too: joined anew, they
+    // have peers for it at once.
+    addEventListener("pagehide", () => {
+      this.#connections.suspend("the page was left");
+      decide();
+    }, { signal });
+    addEventListener("pageshow", () => {
+      this.#connections.resume();
+      decide();
+    }, { signal });
+    onConnectionChange(decide, signal);
   }
 
   /** Torrents that were added and not removed. */
@@ -253,7 +261,7 @@ export class Headwater extends Emitter<HeadwaterEvents> {
       path: (peer) => this.#connections.path(peer),
       record: (kind, details) => this.#recorder.add(kind, details),
       isEngineReady: () => this.#failure === null && this.#isReady,
-      decideSharing,
+      decideSharing: (asked) => (this.#connections.isSuspended ? { share: "off", reason: "away" } : decideSharing(asked)),
       isMonthSpent: () => this.#monthlyBudget.isSpent,
       spend: (bytes) => this.#monthlyBudget.spend(bytes),
       remove: (torrent, forget) => this.#end(torrent, new HeadwaterError("removed", "The torrent was removed."), forget),

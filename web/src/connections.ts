@@ -66,6 +66,11 @@ export class Connections {
     return this.#isForwarding;
   }
 
+  /** Whether the page is away. */
+  get isSuspended(): boolean {
+    return this.#postponed !== null;
+  }
+
   /** What the path to a peer is, once it is known. */
   path(peer: PeerKey): PathKind | undefined {
     return this.#connections.get(peer)?.path;

@@ -16,8 +16,9 @@ export interface Sharing {
   /**
    * `default`: nobody asked for anything. `asked`: the page did. `saveData`, `cellular`: the visitor's
    * device did. `budgetSpent`: `uploadBytes` are used up, or the month's. `paused`: the torrent is.
+   * `away`: the page is in the back/forward cache.
    */
-  reason: "asked" | "budgetSpent" | "cellular" | "default" | "paused" | "saveData";
+  reason: "asked" | "away" | "budgetSpent" | "cellular" | "default" | "paused" | "saveData";
 }
 
 /** How much is given. */

@@ -6,6 +6,7 @@ import * as format from "../format.js";
 
 const REASONS: Record<Sharing["reason"], string> = {
   asked: "as you chose",
+  away: "this page is not shown",
   budgetSpent: "the budget is used up",
   cellular: "this is a mobile connection",
   default: "nothing speaks against it",
