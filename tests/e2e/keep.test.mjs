@@ -154,6 +154,27 @@ describe("keeping", { timeout: 240_000 }, () => {
       }),
     ));
 
+  test("a tab that is killed while it writes leaves nothing wrong behind", () =>
+    withSeeder(noise(16), ["--upload-limit", "4MB"], async ({ ready: { magnet } }) => {
+      const killed = await site.view();
+      await join(killed, magnet, { keep: true });
+      await killed.evaluate(() => void sha256OfFile());
+      await until(killed, () => torrent.stats.storage?.kept > 2 ** 22);
+      const session = await killed.createCDPSession();
+      const crashed = new Promise((resolve) => killed.once("error", resolve));
+      // Which nobody is left to answer.
+      session.send("Page.crash").catch(() => {});
+      await crashed;
+      await killed.close();
+      await keeping(magnet, async (page) => {
+        await untilStorage(page, { state: "keeping" });
+        const { kept } = await storage(page);
+        assert.ok(kept > 2 ** 21, `${kept} bytes were kept`);
+        await reads(page, noise(16));
+        assert.ok((await page.evaluate(() => torrent.stats.received)) < 15 * 2 ** 20);
+      });
+    }));
+
   test("of two tabs one keeps; the other goes on without, and keeps when the first is gone", () =>
     withSeeder(SAMPLE.mp4, [], async ({ ready: { magnet } }) => {
       const first = await site.view();
