@@ -76,7 +76,7 @@ element("skip", HTMLAnchorElement).addEventListener("click", (event) => {
 addEventListener("hashchange", () => open(addressed()));
 bindDrop(give);
 bindNotice(() => (demo.film?.isOurs ? undefined : open(input.value.trim())));
-player.onChoice = (index) => void play(demo.film?.torrent.files[index]);
+player.onChoice = (number) => void play(demo.film?.torrent.files.find(({ index }) => index === number));
 player.video.addEventListener("error", () => {
   // An emptied element fails as well.
   const { error } = player.video;
@@ -181,6 +181,7 @@ function follow(film: Film, atSeconds: number): void {
   });
   torrent.on("trackerState", ({ state, complete, incomplete }) => {
     if (state !== "lost") hideNotice("trackerDown");
+    else if (!torrent.name && areAllLost(torrent.trackers)) player.setPhase("No tracker answers; it is tried again…");
     if (state === "announced" && !torrent.name) player.setPhase((complete ?? 0) + (incomplete ?? 0) > 1 ? "Connecting to peers…" : "Nobody else is here yet; waiting for a peer…");
   });
   torrent.on("peerOpened", () => {
@@ -217,14 +218,23 @@ async function play(file: TorrentFile | undefined, atSeconds = 0): Promise<void>
 
 /** One tracker of several that is down, or one that has done its work, is a matter for the list of trackers. */
 function isWorthANotice({ code }: HeadwaterError, { trackers, peers }: Torrent): boolean {
-  return code !== "trackerDown" || (peers.length === 0 && trackers.every(({ state }) => state === "lost"));
+  return code !== "trackerDown" || (peers.length === 0 && areAllLost(trackers));
+}
+
+function areAllLost(trackers: Torrent["trackers"]): boolean {
+  return trackers.every(({ state }) => state === "lost");
 }
 
 function fail(error: unknown): void {
   const known = error instanceof HeadwaterError ? error : new HeadwaterError("engineFailed", String(error));
+  // What is down may come back.
+  if (known.code === "trackerDown") return showNotice(known);
+  const isKnown = Boolean(demo.film?.torrent.name);
+  // Of a torrent that never will be known there is nothing to show, and nobody to look for.
+  if (!isKnown) close();
+  // Whoever tries again needs another.
+  if (known.code === "engineFailed") demo.client = null;
   showNotice(known);
-  // What is down may come back; the rest stays as it is.
-  if (known.code === "trackerDown") return;
   player.setState("failed", "This film does not play.");
-  if (!demo.film?.torrent.name) player.setTitle("No film", known.message);
+  if (!isKnown) player.setTitle("No film", known.message);
 }

@@ -15,7 +15,7 @@ export async function view(order: Extract<Order, { kind: "slow" | "viewer" }>): 
   tell(torrent, order.kind);
   addEventListener("pagehide", () => void client.destroy());
   const { files } = await torrent.ready;
-  const file = files[order.file];
+  const file = files.find(({ index }) => index === order.file);
   if (!file) return;
   const pace = order.kind === "slow" ? Infinity : file.length / order.seconds;
   let start = order.kind === "slow" ? 0 : Math.floor(file.length * order.from);

@@ -164,9 +164,9 @@ export class BreakIt implements View {
   }
 
   #showServer(): void {
-    for (const [button, what, [off, on]] of [
-      [this.#kill, "seeder", ["Kill the seeder", "Bring the seeder back"]],
-      [this.#hide, "origin", ["Hide the origin", "Show the origin again"]],
+    for (const [button, what, [off, does], [on, did]] of [
+      [this.#kill, "seeder", ["Kill the seeder", "It leaves the swarm and hangs up on all its peers"], ["Bring the seeder back", "It is out of the swarm"]],
+      [this.#hide, "origin", ["Hide the origin", "The web server answers 503 for the film"], ["Show the origin again", "The web server answers 503 until then"]],
     ] as const) {
       const isOff = this.#server?.[what] === false;
       // A static host has nothing to kill.
@@ -174,6 +174,7 @@ export class BreakIt implements View {
       button.title = this.#server ? "" : "Only where the server lets you: headwater seed --demo-controls";
       button.setAttribute("aria-pressed", String(isOff));
       setText(button.querySelector("strong") as HTMLElement, isOff ? on : off);
+      setText(button.querySelector("span") as HTMLElement, isOff ? did : does);
     }
   }
 

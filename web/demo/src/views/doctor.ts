@@ -24,6 +24,7 @@ export class Doctor implements View {
   readonly #ladder = element("ladder", HTMLElement);
   readonly #rows = new Map<Rung, { item: HTMLElement; name: HTMLElement; detail: HTMLElement }>();
   #looking: ReturnType<typeof setInterval> | undefined;
+  #film: Film | null = null;
 
   constructor() {
     for (const [rung, title] of RUNGS) {
@@ -37,22 +38,26 @@ export class Doctor implements View {
   }
 
   open(film: Film): void {
+    this.#film = film;
     clearInterval(this.#looking);
     this.#looking = setInterval(() => void this.#look(film), LOOK_MS);
     void this.#look(film);
   }
 
   close(): void {
+    this.#film = null;
     clearInterval(this.#looking);
-    for (const { item, detail } of this.#rows.values()) {
-      item.dataset["state"] = "unknown";
-      setText(detail, "");
+    for (const [rung, title] of RUNGS) {
+      const row = this.#rows.get(rung);
+      if (row) show(row, title, undefined, NOTHING);
     }
     setText(element("verdict", HTMLElement), "There is no film to look for.");
   }
 
-  async #look({ torrent, isOurs }: Film): Promise<void> {
+  async #look(film: Film): Promise<void> {
+    const { torrent, isOurs } = film;
     const diagnosis = await torrent.doctor();
+    if (film !== this.#film) return;
     const states = new Map(diagnosis.rungs.map((rung) => [rung.rung, rung]));
     for (const [rung, title] of RUNGS) {
       const row = this.#rows.get(rung);
@@ -68,6 +73,8 @@ function show({ item, name, detail }: { item: HTMLElement; name: HTMLElement; de
   // What has passed needs no explanation.
   setText(detail, state && state.rung === stoppedAt ? [state.detail, state.hint].filter(Boolean).join(" ") : "");
 }
+
+const NOTHING: Diagnosis = { rungs: [], stoppedAt: null, code: null };
 
 const WORDS: Record<RungState["state"], string> = { failed: "no", idle: "not asked for", passed: "yes", waiting: "waiting" };
 

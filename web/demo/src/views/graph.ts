@@ -85,11 +85,11 @@ function lineOf({ from, to, rate }: Link, places: Map<string, Point>, kinds: Map
   return [line];
 }
 
-/** A little to the right of the straight line, so that both directions are seen. */
+/** To the right of the straight line, so that both directions are seen, and what is said of them between. */
 function curve([x1, y1]: Point, [x2, y2]: Point): string {
   const [dx, dy] = [x2 - x1, y2 - y1];
   const length = Math.hypot(dx, dy) || 1;
-  const bend = 14;
+  const bend = 26;
   const [mx, my] = [(x1 + x2) / 2 - (dy / length) * bend, (y1 + y2) / 2 + (dx / length) * bend];
   return `M${x1.toFixed(1)} ${y1.toFixed(1)}Q${mx.toFixed(1)} ${my.toFixed(1)} ${x2.toFixed(1)} ${y2.toFixed(1)}`;
 }

@@ -101,7 +101,7 @@ export class Limits implements View {
     const trackers = torrent.trackers.map(({ url }) => format.host(url)).join(", ") || "the tracker";
     const lines = share === "off" ? ["Nothing: sharing is off."] : [
       `To ${trackers}: this machine’s address, and which film.`,
-      `To ${torrent.peers.length === 1 ? "the one peer" : `the ${torrent.peers.length} peers`} connected: the same, and which pieces you want.`,
+      `To ${torrent.peers.length === 0 ? "peers, once there are any" : torrent.peers.length === 1 ? "the one peer connected" : `the ${torrent.peers.length} peers connected`}: the same, and which pieces you want.`,
       ...(share === "share" ? [isOurs ? "To those who ask: pieces of your film." : "To those who ask: pieces you have watched."] : []),
       ...((torrent.stats?.fromOrigins ?? 0) > 0 ? ["To the film’s web server: this machine’s address, and requests for parts of the film."] : []),
       ...(/^https?:/.test(id) ? [`To ${format.host(id)}: the request for the .torrent file.`] : []),

@@ -96,7 +96,7 @@ export class ShareCards implements View {
 const CODE: Record<string, (magnet: string) => string> = {
   "tab-element": (magnet) => `<headwater-video controls src="${magnet.replaceAll("&", "&amp;")}"></headwater-video>\n<script type="module">import "headwater/element";</script>`,
   "tab-attach": (magnet) => `import { attach } from "headwater";\n\nattach(document.querySelector("video"), "${magnet}");`,
-  "tab-client": (magnet) => `import { Headwater } from "headwater";\n\nconst torrent = await new Headwater().add("${magnet}").ready;\nawait torrent.files[0].streamTo(document.querySelector("video"));`,
+  "tab-client": (magnet) => `import { Headwater } from "headwater";\n\nconst torrent = await new Headwater().add("${magnet}").ready;\nconst film = torrent.files.find(({ type }) => type.startsWith("video/"));\nawait film.streamTo(document.querySelector("video"));`,
 };
 
 function showQr(text: string): void {
