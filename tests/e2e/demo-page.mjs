@@ -95,8 +95,11 @@ export class DemoPage {
     await select.select(await select.evaluate((select, option) => [...select.options].find(({ text }) => text === option).value, option));
   }
 
+  /** Writes it, in the place of what was written there. */
   async write(label, text) {
-    await (await this.#find("textbox", label)).type(text);
+    const box = await this.#find("textbox", label);
+    await box.evaluate((box) => box.select());
+    await box.type(text);
   }
 
   async value(label) {
@@ -218,7 +221,7 @@ function measure() {
 
 /** In the page: the element of this role whose name begins so. */
 function find(role, name) {
-  const roles = { button: "button:not([role])", combobox: "select", radio: 'input[type="radio"]', tab: '[role="tab"]', textbox: "input" };
+  const roles = { button: "button:not([role])", combobox: "select", link: "a", summary: "summary", radio: 'input[type="radio"]', tab: '[role="tab"]', textbox: "input" };
   const nameOf = (element) => element.ariaLabel ?? element.labels?.[0]?.textContent ?? element.textContent;
   return [...document.querySelectorAll(roles[role])].find((element) => element.checkVisibility() && nameOf(element).trim().startsWith(name)) ?? null;
 }

@@ -3,12 +3,13 @@
 // Leaves pictures in .cache/demo-screenshots for people to look at.
 
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
-import { basename } from "node:path";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { film } from "../content.mjs";
 import { axeViolations, DemoPage, PICTURES } from "../demo-page.mjs";
-import { SAMPLE, seedAsOrigin } from "../headwater.mjs";
+import { SAMPLE, seed, seedAsOrigin } from "../headwater.mjs";
 import { serve } from "../server.mjs";
 import { sharedBrowser } from "../site.mjs";
 
@@ -63,12 +64,29 @@ describe("the demo page", { timeout: 300_000 }, () => {
       assert.deepEqual(await axeViolations(page), []);
     }));
 
+  test("says who sends what by which path, and nobody’s address", () =>
+    playing(async (page) => {
+      await page.says("img", /From viewers .*, from seeders .*, from the origin .*, given/);
+      await page.until(() => /\d+ ms · (local|direct)/.test(document.querySelector("#graph").textContent));
+      await page.press("Peers, trackers and what happened", "summary");
+      await page.until(() => /(local|direct).*MiB.*ms.*all/s.test(document.querySelector("#peers").innerText));
+      await page.shows(/127\.0\.0\.1:\d+\s*1 seed, \d+ viewer/);
+      await page.shows(/is connected/);
+      const said = await page.evaluate(() => ["graph", "peers", "log"].map((id) => document.getElementById(id).textContent).join("\n"));
+      // Trackers are named: they are no visitors.
+      assert.doesNotMatch(said.replaceAll(/Tracker \S+/g, ""), /\d+\.\d+\.\d+\.\d+|([0-9a-f]{1,4}:){3}/);
+      assert.deepEqual(await axeViolations(page), []);
+    }));
+
   test("viewers join in frames, and go on without the seeder", () =>
     playing(async (page) => {
       await page.press("Add 5 viewers");
       await page.says("img", /(viewer sends.*){5}/);
       // The seeder has one copy; of another, most is among the viewers.
       await page.until(() => window.headwaterDemo.film.torrent.stats.copies > 1.7);
+      await page.says("meter", /Copies of the film among your peers/);
+      await page.shows(/Copies of the film among your peers: [1-9]/);
+      await page.shows(/Saved the publisher\s+\d+\.\d MiB/);
       await page.press("Hide the origin");
       await page.shows(/answers 503/);
       await page.press("Kill the seeder");
@@ -222,20 +240,88 @@ describe("the demo page", { timeout: 300_000 }, () => {
     });
   });
 
+  test("on a static host: any magnet link that is written into it, and a film that is dropped on it", () =>
+    statically("", async (page) => {
+      await page.write("Magnet link", seeder.ready.magnet);
+      await page.press("Open");
+      await page.plays();
+      assert.equal(await page.evaluate(() => decodeURIComponent(location.hash).startsWith("#magnet:?xt=urn:btih:")), true);
+      await page.press("Headwater, start", "link");
+      await page.shows(/A film, carried by the people who watch it/);
+      await page.write("Tracker, where viewers will meet", seeder.ready.trackers[0]);
+      const dragged = (...kinds) =>
+        page.evaluate(async (kinds, sample) => {
+          const bytes = Uint8Array.from(atob(sample), (letter) => letter.charCodeAt(0));
+          const dataTransfer = new DataTransfer();
+          dataTransfer.items.add(new File([bytes], "dropped.mp4", { type: "video/mp4" }));
+          for (const kind of kinds) document.body.dispatchEvent(new DragEvent(kind, { bubbles: true, cancelable: true, dataTransfer }));
+        }, kinds, readFileSync(SAMPLE.mp4, "base64"));
+      await dragged("dragenter", "dragover");
+      await page.shows(/Drop the film to give it to others/);
+      await page.pictures("dropping");
+      await dragged("drop");
+      await page.plays();
+      await page.shows(/dropped\.mp4/);
+      assert.match(await page.value("Link to this page with the film"), /#magnet:.*dn=dropped\.mp4/);
+    }));
+
+  test("on a static host: a torrent whose names are written to do harm, and of whose films one is chosen", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "headwater-names-"));
+    const names = [`<img src=x onerror="window.attacked=1">.mp4`, `" autofocus onfocus="window.attacked=1.mp4`, `\u202e4pm.gnp.webm`];
+    for (const name of names) copyFileSync(name.endsWith("webm") ? SAMPLE.webm : SAMPLE.mp4, join(folder, name));
+    const films = await seed(folder);
+    try {
+      await statically(`#${films.ready.magnet}`, async (page) => {
+        await page.plays();
+        const options = await page.evaluate(() => [...document.querySelector("#file").options].map(({ text }) => text));
+        // What would turn the rest of a line around is not shown.
+        for (const name of names) assert.ok(options.some((option) => option.startsWith(name.replace("\u202e", "_"))), `${name} in ${options}`);
+        const webm = options.find((option) => option.includes("webm"));
+        await page.choose("File", webm);
+        await page.until(() => document.querySelector("video").src.endsWith("webm") && document.querySelector("video").currentTime > 0.2);
+        await page.press("Peers, trackers and what happened", "summary");
+        const { attacked, alien } = await page.evaluate(() => ({ attacked: window.attacked ?? null, alien: document.querySelectorAll("main img, [onclick], [onerror], [onfocus]").length }));
+        assert.deepEqual([attacked, alien], [null, 0]);
+      });
+    } finally {
+      await films.stop();
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
   test("what is no torrent, and a tracker that is not there, are said in words", async () => {
     await statically("#magnet:?xt=nonsense", async (page) => {
       await page.shows(/This magnet link is not right/);
+      await page.shows(/There is no film to look for[.\s]+Engine runs\s+Sharing is on\s/);
       await page.pictures("failed");
+      // The same again is no help; another is.
+      await page.press("Try again");
+      await page.shows(/This magnet link is not right/);
+      await page.press("Close");
+      await page.write("Magnet link", seeder.ready.magnet);
+      await page.press("Open");
+      await page.plays();
     });
     const nowhere = "magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567&tr=ws%3A%2F%2F127.0.0.1%3A9%2Fannounce";
     await statically(`#${nowhere}`, async (page) => {
       await page.shows(/The tracker is down/);
+      await page.shows(/No tracker answers; it is tried again/);
+      await page.pictures("tracker-down");
       await page.shows(/Tracker knows of others: no/);
       await page.offline(true);
       await page.shows(/You are offline/);
       await page.pictures("offline");
+      const [{ bottom }, { top }] = await page.evaluate(() => ["offline", "notice"].map((id) => document.getElementById(id).getBoundingClientRect().toJSON()));
+      assert.ok(bottom <= top, "what is said of the network stands before what is said of the tracker");
       await page.offline(false);
       assert.deepEqual(await axeViolations(page), []);
     }, { errors: [/127\.0\.0\.1:9/] });
+    const nobodys = seeder.ready.magnet.replaceAll(/xt=urn:bt[^&]*/g, "xt=urn:btih:0123456789abcdef0123456789abcdef01234567").replaceAll(/&dn=[^&]*/g, "");
+    await statically(`#${nobodys}`, async (page) => {
+      await page.shows(/Nobody else is here yet; waiting for a peer/);
+      await page.shows(/You are alone: The trackers know of nobody else/);
+      await page.pictures("loading");
+      assert.deepEqual(await axeViolations(page), []);
+    });
   });
 });
