@@ -41,6 +41,10 @@ export class DemoPage {
     return this.#page.close();
   }
 
+  toFront() {
+    return this.#page.bringToFront();
+  }
+
   evaluate(body, ...args) {
     return this.#page.evaluate(body, ...args);
   }
@@ -189,6 +193,23 @@ export class DemoPage {
       throw new Error(`not within a minute: ${what}\n${await this.evaluate(() => document.body.innerText)}\n${this.errors}`);
     });
   }
+}
+
+/** Frames that a page draws in a second, over three of them. */
+export function framesPerSecond(page) {
+  return page.evaluate(
+    () =>
+      new Promise((resolve) => {
+        const start = performance.now();
+        let frames = 0;
+        const count = (now) => {
+          if (now - start >= 3_000) return resolve((frames * 1_000) / (now - start));
+          frames += 1;
+          requestAnimationFrame(count);
+        };
+        requestAnimationFrame(count);
+      }),
+  );
 }
 
 /** What axe finds wrong, light and dark, in a line each. */

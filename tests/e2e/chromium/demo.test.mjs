@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { film } from "../content.mjs";
-import { axeViolations, DemoPage, PICTURES } from "../demo-page.mjs";
+import { axeViolations, DemoPage, framesPerSecond, PICTURES } from "../demo-page.mjs";
 import { SAMPLE, seed, seedAsOrigin } from "../headwater.mjs";
 import { serve } from "../server.mjs";
 import { sharedBrowser } from "../site.mjs";
@@ -213,6 +213,24 @@ describe("the demo page", { timeout: 300_000 }, () => {
         ours.push(tasks);
       }
       assert.fail(`long tasks (ms) in every attempt: ${JSON.stringify(ours)}`);
+    }));
+
+  test("draws while it transfers four of five frames that a page draws which does nothing", () =>
+    playing(async (page) => {
+      const blank = await browser.open("about:blank");
+      const most = await framesPerSecond(blank);
+      await blank.close();
+      await page.toFront();
+      const drawn = [];
+      for (let attempt = 1; attempt <= 3; attempt += 1) {
+        const before = await page.evaluate(() => headwaterDemo.film.torrent.stats.verified);
+        await page.press("Seek storm");
+        drawn.push(await framesPerSecond(page));
+        await page.until((before) => headwaterDemo.film.torrent.stats.verified > before, before);
+        await page.shows(/20 seeks/);
+        if (Math.max(...drawn) >= 0.8 * most) return;
+      }
+      assert.fail(`${drawn} frames a second, where a page that does nothing draws ${most}`);
     }));
 
   test("on a static host: nothing yet, and a film of one's own from the tab to another", async () => {
