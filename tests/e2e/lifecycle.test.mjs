@@ -7,6 +7,9 @@ import { SAMPLE, withSeeder } from "./headwater.mjs";
 import { siteOfAll, withSite } from "./site.mjs";
 import { join, sha256, until } from "./viewer.mjs";
 
+/** A third of the film. */
+const STORM_WINDOW_BYTES = 450_000;
+
 /** A page that comes back must not wait for what a tracker's interval allows. */
 const BACK_WITHIN_MS = 5_000;
 
@@ -14,10 +17,10 @@ describe("a page's life", { timeout: 240_000 }, () => {
   const site = siteOfAll();
 
   /** Joins the film's swarm in a page of its own. */
-  const watching = (body) =>
+  const watching = (body, options = {}) =>
     withSeeder(SAMPLE.mp4, [], ({ ready: { magnet } }) =>
       site.viewing(async (page) => {
-        await join(page, magnet);
+        await join(page, magnet, options);
         await body(page, magnet);
       }),
     );
@@ -82,7 +85,7 @@ describe("a page's life", { timeout: 240_000 }, () => {
         }), { cacheControl: "max-age=60" }));
   }
 
-  test("a storm of seeks ends where the last one wanted", () =>
+  test("a storm of seeks ends where the last one wanted, and takes no more memory than it may", () =>
     watching(async (page) => {
       await playsPast(page, 0.1);
       await page.evaluate(async () => {
@@ -94,7 +97,9 @@ describe("a page's life", { timeout: 240_000 }, () => {
       });
       await playsPast(page, 20.2);
       assert.equal(await page.evaluate(() => sha256(file.url)), sha256(SAMPLE.mp4));
-    }));
+      const { windowPeak } = await page.evaluate(() => peaks);
+      assert.ok(windowPeak > 0 && windowPeak <= STORM_WINDOW_BYTES, `${windowPeak} bytes`);
+    }, { windowBytes: STORM_WINDOW_BYTES }));
 
   test("a page that was put away has no connections, and makes new ones when it is back", () =>
     watching(async (page) => {
