@@ -41,6 +41,8 @@ export class Doctor implements View {
     this.#film = film;
     clearInterval(this.#looking);
     this.#looking = setInterval(() => void this.#look(film), LOOK_MS);
+    // What is said of trackers elsewhere on the page is said here in the same moment.
+    film.torrent.on("trackerState", () => void this.#look(film));
     void this.#look(film);
   }
 
