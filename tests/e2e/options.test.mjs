@@ -18,16 +18,23 @@ describe("a page's author decides", { timeout: 240_000 }, () => {
   const watching = (film, flags, body) => withSeeder(film, flags, (seeder) => site.viewing((page) => body(page, seeder.ready.magnet)));
 
   test("where the package's files are, before attach() needs them", () => {
-    const moved = { "/w/a.js": `${DIST}/worker.js`, "/w/b.wasm": `${DIST}/headwater_wasm_bg.wasm`, "/films/c.js": `${DIST}/headwater-sw.js`, "/films/page.html": path(import.meta.dirname, "page/index.html"), "/films/page.mjs": path(import.meta.dirname, "page/page.mjs") };
+    const moved = { "/w/a.js": "worker.js", "/w/b.wasm": "headwater_wasm_bg.wasm", "/films/c.js": "headwater-sw.js", "/w/d.js": "keep.js", "/w/e.js": "making.js" };
+    const pages = { "/films/page.html": "page/index.html", "/films/page.mjs": "page/page.mjs" };
+    const folders = Object.fromEntries([
+      ...Object.entries(moved).flatMap(([to, file]) => [[to, path(DIST, file)], [`/pkg/${file}`, path(DIST, "moved")]]),
+      ...Object.entries(pages).map(([to, file]) => [to, path(import.meta.dirname, file)]),
+    ]);
     return withSite(async (site) =>
       withSeeder(SAMPLE.mp4, [], async ({ ready: { magnet } }) => {
         const page = await site.browser.open(`${site.url}films/page.html`);
         await page.waitForFunction("window.isLoaded === true");
         const read = await page.evaluate(async (magnet) => {
           const { attach, configure, sharedClient } = await import("/pkg/headwater.js");
-          configure({ workerUrl: "/w/a.js", wasmUrl: new URL("/w/b.wasm", location.href), swUrl: "c.js" });
-          const { ready } = attach(film, magnet);
+          configure({ workerUrl: "/w/a.js", wasmUrl: new URL("/w/b.wasm", location.href), swUrl: "c.js", keep: true, keepUrl: "/w/d.js", makingUrl: "/w/e.js" });
+          const { ready, torrent } = attach(film, magnet);
+          const kept = new Promise((resolve) => torrent.on("storage", ({ state }) => state === "keeping" && resolve(state)));
           const { url } = await ready;
+          const { name } = await sharedClient().seed(new File([new Uint8Array(20_000)], "made.mp4"), { trackers: ["ws://127.0.0.1:9/"] }).ready;
           const { code } = (() => {
             try {
               configure({});
@@ -37,10 +44,10 @@ describe("a page's author decides", { timeout: 240_000 }, () => {
           })();
           const workers = (await navigator.serviceWorker.getRegistrations()).map(({ active }) => new URL(active.scriptURL).pathname);
           const fetched = performance.getEntriesByType("resource").map(({ name }) => new URL(name).pathname);
-          return { hash: await sha256(url), prefix: new URL(url).pathname.slice(0, 17), torrents: sharedClient().torrents.length, code, workers, hasEngine: fetched.includes("/w/b.wasm") };
+          return { hash: await sha256(url), name, kept: await kept, prefix: new URL(url).pathname.slice(0, 17), torrents: sharedClient().torrents.length, code, workers, hasEngine: fetched.includes("/w/b.wasm") };
         }, magnet);
-        assert.deepEqual(read, { hash: sha256(SAMPLE.mp4), prefix: "/films/headwater/", torrents: 1, code: "tooLate", workers: ["/films/c.js"], hasEngine: true });
-      }), { folders: moved });
+        assert.deepEqual(read, { hash: sha256(SAMPLE.mp4), name: "made.mp4", kept: "keeping", prefix: "/films/headwater/", torrents: 2, code: "tooLate", workers: ["/films/c.js"], hasEngine: true });
+      }), { folders });
   });
 
   test("that there are no stream addresses, and reads without them", () =>
