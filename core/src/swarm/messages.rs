@@ -105,10 +105,13 @@ impl Swarm {
     fn welcome(&self, peer: &mut Peer) {
         let is_unchoked = |peer: &&Peer| peer.unchoked.is_some();
         let unchoked = self.peers.values().filter(is_unchoked).count();
-        let has_room = self.config.upload && unchoked < self.config.upload_slots;
-        if has_room && peer.unchoked.is_none() {
+        if self.config.upload && unchoked < self.config.upload_slots {
             peer.unchoked = Some(self.now);
             peer.choke_changed = self.now;
+        }
+        // WebTorrent does not listen yet when this comes with the handshake, and then waits for it for
+        // ever: whoever was told so early is told again.
+        if peer.unchoked.is_some() {
             peer.say(&Message::Unchoke);
         }
     }
