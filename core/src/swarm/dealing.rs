@@ -13,7 +13,7 @@ use crate::wire::extended::Blocks;
 const DENIAL: Duration = Duration::from_millis(2500);
 const LONGEST_DENIAL: Duration = Duration::from_secs(8);
 /// In between, for as long as it takes to send each peer so many blocks.
-const DENIED_TURNS: u32 = 3;
+const DENIED_TURNS: u32 = 8;
 
 impl Swarm {
     /// What is wanted of us, if we deal pieces out to this peer: only a seed with everything on disk
