@@ -113,16 +113,17 @@ impl Bitfield {
             let masked = mask.map_or(0xff, |mask| mask.bytes.get(at).copied().unwrap_or(0));
             self.bytes[at] & masked
         };
-        let first = |range: core::ops::Range<u32>| {
-            let bytes = range.start as usize / 8..bytes_for(range.end);
-            bytes
-                .filter(|at| there(*at) != 0)
-                .flat_map(|at| (0..8u32).map(move |bit| at as u32 * 8 + bit))
-                .filter(|index| range.contains(index))
-                .find(|index| there(*index as usize / 8) & bit(*index) != 0)
-        };
         let start = start.min(self.len);
-        first(start..self.len).or_else(|| first(0..start))
+        let (middle, after) = (start as usize / 8, 0xff >> (start % 8));
+        // Of the byte that `start` falls in only a part lies on either side.
+        let first = |mut bytes: core::ops::Range<usize>, part: u8| {
+            bytes.find_map(|at| {
+                let there = there(at) & if at == middle { part } else { 0xff };
+                (there != 0).then(|| at as u32 * 8 + there.leading_zeros())
+            })
+        };
+        let end = self.bytes.len();
+        first(middle..end, after).or_else(|| first(0..end.min(middle + 1), !after))
     }
 
     /// Sets all that are set in `other`, which is as long.
@@ -195,6 +196,27 @@ mod tests {
         mask.set(9);
         mask.set(10);
         assert_eq!(have.first_from(10, Some(&mask)), Some(9));
+    }
+
+    #[test]
+    fn the_first_is_the_one_that_looking_at_each_finds() {
+        let mut rng = crate::rng::Rng::seeded(3);
+        for _ in 0..2000 {
+            let len = rng.below(40);
+            let mut some = || {
+                let mut bits = Bitfield::none(len);
+                (0..len.div_ceil(4)).for_each(|_| drop(bits.set(rng.below(len))));
+                bits
+            };
+            let (have, mask) = (some(), some());
+            for start in 0..=len + 1 {
+                let around = || (start.min(len)..len).chain(0..start.min(len));
+                let slow = around().find(|at| have.has(*at));
+                assert_eq!(have.first_from(start, None), slow);
+                let slow = around().find(|at| have.has(*at) && mask.has(*at));
+                assert_eq!(have.first_from(start, Some(&mask)), slow);
+            }
+        }
     }
 
     #[test]

@@ -1,86 +1,100 @@
-//! A map and a set in the order of their keys, each one vector.
+//! A map and a set in the order of their keys, in vectors; the map's keys lie apart from its values, for
+//! a search looks at several keys and one value, and values may be large.
 //!
 //! Not for what grows without bounds: an insertion moves all that comes after it. For the tens to few
 //! thousands that a swarm keeps, that is as fast as a tree, and a twelfth of its code: each tree of a
 //! type of its own costs a page 4 KB to download before it shows its first frame.
 
-use alloc::vec::Vec;
+use alloc::vec::{self, Vec};
 use core::borrow::Borrow;
 use core::ops::{Bound, RangeBounds};
-use core::{mem, slice};
+use core::{iter, mem, slice};
 
 /// Values by their keys, in the order of the keys. What it is asked is what `BTreeMap` is asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Map<K, V> {
-    entries: Vec<(K, V)>,
+    keys: Vec<K>,
+    values: Vec<V>,
 }
 
 impl<K, V> Map<K, V> {
     /// Nothing yet.
     pub const fn new() -> Self {
         Self {
-            entries: Vec::new(),
+            keys: Vec::new(),
+            values: Vec::new(),
         }
     }
 
     /// How many there are.
     pub const fn len(&self) -> usize {
-        self.entries.len()
+        self.keys.len()
     }
 
     /// Whether there is none.
     pub const fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.keys.is_empty()
     }
 
     /// Forgets them all.
     pub fn clear(&mut self) {
-        self.entries.clear();
+        self.keys.clear();
+        self.values.clear();
     }
 
     /// The first.
     pub fn first_key_value(&self) -> Option<(&K, &V)> {
-        self.entries.first().map(|(key, value)| (key, value))
+        self.keys.first().zip(self.values.first())
     }
 
     /// Takes the first out.
     pub fn pop_first(&mut self) -> Option<(K, V)> {
-        (!self.entries.is_empty()).then(|| self.entries.remove(0))
+        (!self.is_empty()).then(|| (self.keys.remove(0), self.values.remove(0)))
     }
 
     /// All, in order.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> + ExactSizeIterator + Clone {
-        self.entries.iter().map(|(key, value)| (key, value))
+    pub fn iter(&self) -> iter::Zip<slice::Iter<'_, K>, slice::Iter<'_, V>> {
+        self.keys.iter().zip(&self.values)
     }
 
     /// All, in order, to be changed.
-    pub fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = (&K, &mut V)> {
-        self.entries.iter_mut().map(|(key, value)| (&*key, value))
+    pub fn iter_mut(&mut self) -> iter::Zip<slice::Iter<'_, K>, slice::IterMut<'_, V>> {
+        self.keys.iter().zip(&mut self.values)
     }
 
     /// All keys, in order.
-    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &K> + ExactSizeIterator + Clone {
-        self.entries.iter().map(|(key, _)| key)
+    pub fn keys(&self) -> slice::Iter<'_, K> {
+        self.keys.iter()
     }
 
     /// All values, in the order of their keys.
-    pub fn values(&self) -> impl DoubleEndedIterator<Item = &V> + ExactSizeIterator + Clone {
-        self.entries.iter().map(|(_, value)| value)
+    pub fn values(&self) -> slice::Iter<'_, V> {
+        self.values.iter()
     }
 
     /// All values, in the order of their keys, to be changed.
-    pub fn values_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut V> {
-        self.entries.iter_mut().map(|(_, value)| value)
+    pub fn values_mut(&mut self) -> slice::IterMut<'_, V> {
+        self.values.iter_mut()
     }
 
     /// All values, in the order of their keys, to keep.
-    pub fn into_values(self) -> impl DoubleEndedIterator<Item = V> {
-        self.entries.into_iter().map(|(_, value)| value)
+    pub fn into_values(self) -> vec::IntoIter<V> {
+        self.values.into_iter()
     }
 
     /// Keeps those of which `is_kept` is true.
     pub fn retain(&mut self, mut is_kept: impl FnMut(&K, &mut V) -> bool) {
-        self.entries.retain_mut(|(key, value)| is_kept(key, value));
+        let (mut at, mut kept) = (0, 0);
+        self.values.retain_mut(|value| {
+            let is_kept = is_kept(&self.keys[at], value);
+            if is_kept {
+                self.keys.swap(kept, at);
+                kept += 1;
+            }
+            at += 1;
+            is_kept
+        });
+        self.keys.truncate(kept);
     }
 }
 
@@ -91,11 +105,9 @@ impl<K: Ord, V> Map<K, V> {
         K: Borrow<Q>,
     {
         // What comes in order, as most does, is found at once.
-        match self.entries.last() {
-            Some((last, _)) if last.borrow() < key => Err(self.entries.len()),
-            _ => self
-                .entries
-                .binary_search_by(|(known, _)| known.borrow().cmp(key)),
+        match self.keys.last() {
+            Some(last) if last.borrow() < key => Err(self.keys.len()),
+            _ => self.keys.binary_search_by(|known| known.borrow().cmp(key)),
         }
     }
 
@@ -104,12 +116,12 @@ impl<K: Ord, V> Map<K, V> {
     where
         K: Borrow<Q>,
     {
-        self.find(key).ok().map(|at| &self.entries[at].1)
+        self.find(key).ok().map(|at| &self.values[at])
     }
 
     /// What `key` stands for, to be changed.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        self.find(key).ok().map(|at| &mut self.entries[at].1)
+        self.find(key).ok().map(|at| &mut self.values[at])
     }
 
     /// Whether `key` stands for something.
@@ -120,9 +132,10 @@ impl<K: Ord, V> Map<K, V> {
     /// Has `key` stand for `value`; what it stood for before is returned.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         match self.find(&key) {
-            Ok(at) => Some(mem::replace(&mut self.entries[at].1, value)),
+            Ok(at) => Some(mem::replace(&mut self.values[at], value)),
             Err(at) => {
-                self.entries.insert(at, (key, value));
+                self.keys.insert(at, key);
+                self.values.insert(at, value);
                 None
             }
         }
@@ -131,7 +144,8 @@ impl<K: Ord, V> Map<K, V> {
     /// Takes out what `key` stands for.
     pub fn remove(&mut self, key: &K) -> Option<V> {
         let at = self.find(key).ok()?;
-        Some(self.entries.remove(at).1)
+        self.keys.remove(at);
+        Some(self.values.remove(at))
     }
 
     /// The place of `key`, taken or not.
@@ -149,16 +163,15 @@ impl<K: Ord, V> Map<K, V> {
         range: impl RangeBounds<K>,
     ) -> impl DoubleEndedIterator<Item = (&K, &V)> + ExactSizeIterator + Clone {
         let (start, end) = self.span(&range);
-        self.entries[start..end]
-            .iter()
-            .map(|(key, value)| (key, value))
+        self.keys[start..end].iter().zip(&self.values[start..end])
     }
 
     /// Takes out those from `key` on.
     pub fn split_off(&mut self, key: &K) -> Self {
         let at = self.find(key).unwrap_or_else(|at| at);
         Self {
-            entries: self.entries.split_off(at),
+            keys: self.keys.split_off(at),
+            values: self.values.split_off(at),
         }
     }
 
@@ -173,7 +186,7 @@ impl<K: Ord, V> Map<K, V> {
         let end = match range.end_bound() {
             Bound::Included(key) => after(key),
             Bound::Excluded(key) => before(key),
-            Bound::Unbounded => self.entries.len(),
+            Bound::Unbounded => self.len(),
         };
         (start, end.max(start))
     }
@@ -193,11 +206,12 @@ impl<'a, K, V> Entry<'a, K, V> {
         let at = match self.place {
             Ok(at) => at,
             Err(at) => {
-                self.map.entries.insert(at, (self.key, make()));
+                self.map.values.insert(at, make());
+                self.map.keys.insert(at, self.key);
                 at
             }
         };
-        &mut self.map.entries[at].1
+        &mut self.map.values[at]
     }
 
     /// What is there, or `value`.
@@ -244,29 +258,28 @@ impl<K: Ord, V> FromIterator<(K, V)> for Map<K, V> {
 
 impl<K, V> IntoIterator for Map<K, V> {
     type Item = (K, V);
-    type IntoIter = alloc::vec::IntoIter<(K, V)>;
+    type IntoIter = iter::Zip<vec::IntoIter<K>, vec::IntoIter<V>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.entries.into_iter()
+        self.keys.into_iter().zip(self.values)
     }
 }
 
 impl<'a, K, V> IntoIterator for &'a Map<K, V> {
     type Item = (&'a K, &'a V);
-    type IntoIter = core::iter::Map<slice::Iter<'a, (K, V)>, fn(&'a (K, V)) -> (&'a K, &'a V)>;
+    type IntoIter = iter::Zip<slice::Iter<'a, K>, slice::Iter<'a, V>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.entries.iter().map(|(key, value)| (key, value))
+        self.iter()
     }
 }
 
 impl<'a, K, V> IntoIterator for &'a mut Map<K, V> {
     type Item = (&'a K, &'a mut V);
-    type IntoIter =
-        core::iter::Map<slice::IterMut<'a, (K, V)>, fn(&'a mut (K, V)) -> (&'a K, &'a mut V)>;
+    type IntoIter = iter::Zip<slice::Iter<'a, K>, slice::IterMut<'a, V>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.entries.iter_mut().map(|(key, value)| (&*key, value))
+        self.iter_mut()
     }
 }
 
@@ -427,6 +440,11 @@ mod tests {
                         assert_eq!(ours, tree.entry(key).or_insert(value));
                     }
                     6 => assert_eq!(map.pop_first(), tree.pop_first()),
+                    _ if value % 2 == 0 => {
+                        let is_kept = |of: u64| of % 5 != value % 5;
+                        map.retain(|key, _| is_kept(*key));
+                        tree.retain(|key, _| is_kept(*key));
+                    }
                     _ => {
                         let (ours, theirs) = (map.split_off(&key), tree.split_off(&key));
                         assert!(ours.into_iter().eq(theirs));
