@@ -19,11 +19,9 @@ impl Swarm {
     /// What is wanted of us, if we deal pieces out to this peer: only a seed with everything on disk
     /// does, and only to who understands it; nobody else need count.
     pub(super) fn demand(&self, key: PeerKey) -> Option<Demand> {
-        let torrent = self.torrent.as_ref()?;
-        if !torrent.complete || torrent.shelved {
+        if !self.deals() || !understands_later(self.peers.get(&key)?) {
             return None;
         }
-        self.peers.get(&key)?.extensions.id_of(HW_LATER)?;
         let peers = self.peers.values();
         let load = self.load();
         let peers = peers.filter(|peer| peer.wants).count();
@@ -33,6 +31,12 @@ impl Swarm {
             is_busy: load.is_busy,
             longest_denial: DENIAL.max(turn * DENIED_TURNS).min(LONGEST_DENIAL),
         })
+    }
+
+    /// Whether we deal pieces out.
+    pub(super) fn deals(&self) -> bool {
+        let torrent = self.torrent.as_ref();
+        torrent.is_some_and(|torrent| torrent.complete && !torrent.shelved)
     }
 
     /// Tells a peer that was refused a block of a piece which others of it it would be refused, too,
@@ -56,4 +60,9 @@ impl Swarm {
             payload: &payload,
         });
     }
+}
+
+/// Whether a peer takes a refusal as "ask others, or me again in a moment".
+pub(super) fn understands_later(peer: &Peer) -> bool {
+    peer.extensions.id_of(HW_LATER).is_some()
 }

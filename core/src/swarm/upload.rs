@@ -4,11 +4,12 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::dealing::understands_later;
 use super::{Event, Output, Swarm};
 use crate::choker::Candidate;
 use crate::ids::PeerKey;
 use crate::layout::{BLOCK_LENGTH, Block, PieceIndex};
-use crate::peer::{Fault, Queued};
+use crate::peer::{Fault, Peer, Queued};
 use crate::time::Duration;
 use crate::wire::{Message, encode_piece_header};
 
@@ -172,10 +173,14 @@ impl Swarm {
             .torrent
             .as_ref()
             .is_some_and(|torrent| torrent.gets_nothing());
+        // Who is dealt blocks needs no place: each goes to one of them, and spreads the sooner the more
+        // there are to deal to.
+        let deals = self.deals() && self.config.upload;
+        let is_dealt_to = |peer: &Peer| deals && peer.wants && understands_later(peer);
         let mut candidates: Vec<Candidate> = self
             .peers
             .values()
-            .filter(|peer| peer.wants && self.config.upload)
+            .filter(|peer| peer.wants && self.config.upload && !is_dealt_to(peer))
             .map(|peer| Candidate {
                 peer: peer.key,
                 gives: peer.pipeline.rate(self.now),
@@ -189,7 +194,7 @@ impl Swarm {
             .choose(self.now, seeding, &mut candidates, &mut self.rng);
         let mut spare = self.config.upload_slots.saturating_sub(chosen.len());
         for peer in self.peers.values_mut() {
-            let mut is_chosen = chosen.binary_search(&peer.key).is_ok();
+            let mut is_chosen = is_dealt_to(peer) || chosen.binary_search(&peer.key).is_ok();
             // One that wants nothing keeps a place that nobody needs.
             if !peer.wants && peer.unchoked.is_some() && spare > 0 && self.config.upload {
                 spare -= 1;
