@@ -112,8 +112,8 @@ impl Crowd {
     }
 
     fn set(&self, config: &mut Config) {
-        // Three quarters of it lie ahead.
-        config.window_bytes = self.window * u64::from(self.piece) * 4 / 3;
+        // Three quarters of it lie ahead, to a byte no less.
+        config.window_bytes = (self.window * u64::from(self.piece)).div_ceil(3) * 4;
         config.order = self.order;
     }
 }
