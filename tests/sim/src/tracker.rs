@@ -1,24 +1,34 @@
 //! Who meets whom: a model of the tracker's introductions.
 //!
 //! As the real one it gives a newcomer a few partners, seeds and others half and half as far as
-//! there are, and nobody more than it can bear. No messages: an introduction is a connection.
+//! there are, some by turn and the others to who bears least of a few, and nobody more than it can
+//! bear. No messages: an introduction is a connection.
 
 use std::collections::BTreeMap;
 
 use headwater_core::rng::Rng;
 
-use crate::{NodeId, Sim};
+use crate::{NodeId, OFFERS, Sim};
 
-/// Introductions that one peer bears.
-const MOST: u32 = 40;
+/// Introductions that one peer bears: four times what an announce brings.
+const MOST: u32 = 4 * OFFERS as u32;
 /// The same for a seed: as many as a native seeder lets in.
 const MOST_BY_SEED: u32 = 200;
+/// Peers compared to find one that bears less.
+const COMPARED: usize = 2;
 
 #[derive(Debug, Default)]
 pub(crate) struct Tracker {
-    seeds: Vec<NodeId>,
-    others: Vec<NodeId>,
+    seeds: Ring,
+    others: Ring,
     introduced: BTreeMap<NodeId, u32>,
+}
+
+/// Peers around a ring in an order that nobody chose, and whose turn it is.
+#[derive(Debug, Default)]
+struct Ring {
+    peers: Vec<NodeId>,
+    turn: usize,
 }
 
 impl Tracker {
@@ -26,43 +36,75 @@ impl Tracker {
     fn announce(&mut self, id: NodeId, is_seed: bool, offers: usize, rng: &mut Rng) -> Vec<NodeId> {
         let wanted_seeds = match is_seed {
             true => 0,
-            false => offers - (offers / 2).min(self.others.len()),
+            false => offers - (offers / 2).min(self.others.peers.len()),
         };
-        let seeds = self.choose(true, wanted_seeds, MOST_BY_SEED, rng);
-        let rest = offers - seeds.len();
-        let mut chosen = seeds;
-        chosen.extend(self.choose(false, rest, MOST, rng));
+        let mut chosen = Vec::new();
+        let borne = &mut self.introduced;
+        self.seeds
+            .choose(id, wanted_seeds, MOST_BY_SEED, borne, rng, &mut chosen);
+        let rest = offers - chosen.len();
+        self.others.choose(id, rest, MOST, borne, rng, &mut chosen);
         let mine = if is_seed {
             &mut self.seeds
         } else {
             &mut self.others
         };
-        if !mine.contains(&id) {
-            mine.push(id);
-        }
-        chosen
-    }
-
-    fn choose(&mut self, seeds: bool, count: usize, most: u32, rng: &mut Rng) -> Vec<NodeId> {
-        let from = if seeds { &self.seeds } else { &self.others };
-        let mut chosen = Vec::new();
-        for _ in 0..count * 4 {
-            if chosen.len() == count || from.is_empty() {
-                break;
-            }
-            let one = from[rng.below(from.len() as u32) as usize];
-            let borne = self.introduced.entry(one).or_default();
-            if !chosen.contains(&one) && *borne < most {
-                *borne += 1;
-                chosen.push(one);
-            }
-        }
+        mine.insert(id, rng);
         chosen
     }
 
     pub fn forget(&mut self, id: NodeId) {
-        self.seeds.retain(|one| *one != id);
-        self.others.retain(|one| *one != id);
+        self.seeds.forget(id);
+        self.others.forget(id);
+    }
+}
+
+impl Ring {
+    fn insert(&mut self, id: NodeId, rng: &mut Rng) {
+        if !self.peers.contains(&id) {
+            let at = rng.below(self.peers.len() as u32 + 1) as usize;
+            self.peers.insert(at, id);
+        }
+    }
+
+    /// Adds up to `count` who bear it: a third by turn, for the others the less burdened of a few from
+    /// a random point.
+    fn choose(
+        &mut self,
+        id: NodeId,
+        count: usize,
+        most: u32,
+        introduced: &mut BTreeMap<NodeId, u32>,
+        rng: &mut Rng,
+        chosen: &mut Vec<NodeId>,
+    ) {
+        let peers = self.peers.len();
+        for number in 0..count {
+            let is_turn = number < count.div_ceil(3);
+            let (from, compared) = match is_turn {
+                true => (self.turn, 1),
+                false => (rng.below(peers.max(1) as u32) as usize, COMPARED),
+            };
+            let borne = |one: &NodeId| introduced.get(one).copied().unwrap_or(0);
+            let around = (0..peers).map(|step| self.peers[(from + step) % peers]);
+            let bears = |one: &NodeId| *one != id && !chosen.contains(one) && borne(one) < most;
+            let Some(one) = around.filter(bears).take(compared).min_by_key(borne) else {
+                return;
+            };
+            if is_turn {
+                let at = self.peers.iter().position(|peer| *peer == one);
+                self.turn = at.map_or(0, |at| (at + 1) % peers);
+            }
+            *introduced.entry(one).or_default() += 1;
+            chosen.push(one);
+        }
+    }
+
+    fn forget(&mut self, id: NodeId) {
+        if let Some(at) = self.peers.iter().position(|peer| *peer == id) {
+            self.peers.remove(at);
+            self.turn -= usize::from(at < self.turn);
+        }
     }
 }
 
