@@ -177,7 +177,7 @@ impl Endpoint {
     pub fn close(&mut self, key: PeerKey) {
         if let Some(mut peer) = self.peers.remove(&key) {
             peer.close();
-            while let Some((to, datagram)) = peer.poll_datagram() {
+            while let Some((to, datagram)) = peer.poll_datagram(Instant::now()) {
                 self.socket.push(to, &datagram);
             }
             self.socket.flush();
@@ -298,7 +298,7 @@ impl Endpoint {
             self.events.push_back(EndpointEvent::Closed(key, why));
             return;
         }
-        while let Some((to, datagram)) = peer.poll_datagram() {
+        while let Some((to, datagram)) = peer.poll_datagram(now) {
             self.mux.sent(key, to, &datagram);
             self.socket.push(to, &datagram);
         }

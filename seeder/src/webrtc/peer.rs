@@ -24,7 +24,7 @@ use rtc::shared::{TaggedBytesMut, TransportContext, TransportProtocol};
 use super::cap::{MIN_ROOM, SendCap};
 use super::datagram::{BINDING_REQUEST, BINDING_SUCCESS, is_nominating, is_refusal, stun_type};
 use super::sdp::Description;
-use super::silence::Silence;
+use super::silence::{Silence, patience};
 use super::{Error, MAX_MESSAGE};
 
 /// Bytes of messages SCTP may hold for us before the sender must wait: 160 MB/s at 50 ms.
@@ -91,6 +91,18 @@ pub(super) struct Peer {
     extra_channels: usize,
     setup_deadline: Option<Instant>,
     silence: Silence,
+    handshake: Handshake,
+}
+
+/// What is said between the checks of ICE and the open channel, all of which is answered at once.
+#[derive(Debug, Default)]
+struct Handshake {
+    /// Bytes heard.
+    heard: u64,
+    /// When we said what is not answered yet.
+    said: Option<Instant>,
+    /// The least that an answer took: about the way there and back.
+    round_trip: Option<Duration>,
 }
 
 type Datagram = (SocketAddr, Box<[u8]>);
@@ -149,6 +161,7 @@ impl Peer {
             extra_channels: 0,
             setup_deadline: None,
             silence: Silence::default(),
+            handshake: Handshake::default(),
         })
     }
 
@@ -209,6 +222,9 @@ impl Peer {
     /// Takes one datagram from the wire.
     pub(super) fn handle_datagram(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
         self.wire_received += datagram.len() as u64;
+        if !self.is_open && stun_type(datagram).is_none() {
+            self.handshake.hear(now, datagram.len());
+        }
         self.feed(now, from, datagram);
         // The stack goes on and on; libdatachannel says so where our first flight overtakes its
         // own notice of what our description says.
@@ -278,7 +294,7 @@ impl Peer {
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
-        if let Some(later) = self.silence.leap(now, self.cap.round_trip()) {
+        if let Some(later) = self.silence.leap(now, self.patience()) {
             // Of a remote of unknown distance it may only be that.
             if self.cap.round_trip().is_some() {
                 self.cap.handle_loss();
@@ -288,10 +304,18 @@ impl Peer {
         let _ = self.connection.handle_timeout(now);
     }
 
+    fn patience(&self) -> Duration {
+        let known = self.cap.round_trip().or(self.handshake.round_trip);
+        patience(known, self.is_open)
+    }
+
     /// The next datagram for the wire.
-    pub(super) fn poll_datagram(&mut self) -> Option<(SocketAddr, BytesMut)> {
+    pub(super) fn poll_datagram(&mut self, now: Instant) -> Option<(SocketAddr, BytesMut)> {
         let transmit = self.connection.poll_write()?;
         self.wire_sent += transmit.message.len() as u64;
+        if !self.is_open && stun_type(&transmit.message).is_none() {
+            self.handshake.said.get_or_insert(now);
+        }
         Some((transmit.transport.peer_addr, transmit.message))
     }
 
@@ -379,7 +403,7 @@ impl Peer {
     pub(super) fn poll_timeout(&mut self) -> Option<Instant> {
         let stack = self.connection.poll_timeout();
         let setup = self.setup_deadline.filter(|_| !self.is_open);
-        let silence = self.silence.deadline(self.cap.round_trip());
+        let silence = self.silence.deadline(self.patience());
         [stack, setup, silence].into_iter().flatten().min()
     }
 
@@ -427,8 +451,8 @@ impl Peer {
                 (unacknowledged > 0).then_some(heard + unacknowledged),
             )
         } else {
-            // Every datagram is an answer.
-            (self.wire_received, self.is_connected.then_some(0))
+            // All but a check is an answer.
+            (self.handshake.heard, self.is_connected.then_some(0))
         };
         self.silence.observe(now, heard, sent);
     }
@@ -445,6 +469,16 @@ impl Peer {
     pub(super) fn close(&mut self) {
         self.is_closed = true;
         let _ = self.connection.close();
+    }
+}
+
+impl Handshake {
+    fn hear(&mut self, now: Instant, bytes: usize) {
+        self.heard += bytes as u64;
+        if let Some(said) = self.said.take() {
+            let took = now.saturating_duration_since(said);
+            self.round_trip = Some(self.round_trip.map_or(took, |least| least.min(took)));
+        }
     }
 }
 
