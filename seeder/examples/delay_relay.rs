@@ -3,7 +3,8 @@
 //! `delay_relay --to ADDR:PORT --delay-ms N --rate R` prints `{"port"}`, and from then on carries
 //! what comes there to ADDR:PORT and what comes back to whom it is for, N ms later each way and R
 //! bytes a second. What the rate makes wait is kept up to a round trip's worth, and dropped beyond
-//! it. Every sender has a socket of its own towards ADDR:PORT.
+//! it. Where the machine gave the relay no turn in time, what is late does not come all at once: no
+//! link brings more than its rate. Every sender has a socket of its own towards ADDR:PORT.
 
 use std::collections::HashMap;
 use std::io::{self, IoSliceMut};
@@ -19,6 +20,9 @@ use serde_json::json;
 /// What we ask the kernel to hold each way, in bytes; it allows less where it is not told otherwise.
 const SOCKET_BUFFER: usize = 4 << 20;
 const LONGEST: usize = 64 << 10;
+/// What may come at once, and how many times its rate the link has until it is on time again.
+const AT_ONCE: Duration = Duration::from_millis(1);
+const CATCHING_UP: f64 = 1.25;
 /// Senders carried at most.
 const MAX_SENDERS: usize = 256;
 
@@ -115,7 +119,7 @@ impl Way {
             delay,
             rate,
             busy_until: Arc::new(Mutex::new(Instant::now())),
-            carrier: carrier(),
+            carrier: carrier(rate * CATCHING_UP),
         }
     }
 
@@ -135,13 +139,18 @@ impl Way {
     }
 }
 
-/// A thread that sends each when it is due. The first in is the first out.
-fn carrier() -> Sender<Held> {
+/// A thread that sends each when it is due, but no more than `rate` bytes a second. The first in is
+/// the first out.
+fn carrier(rate: f64) -> Sender<Held> {
     let (sender, held): (Sender<Held>, Receiver<Held>) = mpsc::channel();
     thread::spawn(move || {
+        let mut busy_until = Instant::now();
         for Held { due, by, to, bytes } in held {
+            let due = due.max(busy_until - AT_ONCE);
             thread::sleep(due.saturating_duration_since(Instant::now()));
             let _ = by.io.send_to(&bytes, to);
+            let takes = Duration::from_secs_f64(bytes.len() as f64 / rate);
+            busy_until = busy_until.max(Instant::now()) + takes;
         }
     });
     sender
