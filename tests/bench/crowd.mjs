@@ -1,5 +1,6 @@
 // One native seeder and eight pages that all want the same 32 MiB at once, over loopback, in one
-// Chromium: ours, and WebTorrent's. The runs are interleaved; each has fresh processes.
+// Chromium: ours, and WebTorrent's; and eight pages that only pass as much to each other over bare
+// data channels. The runs are interleaved; each has fresh processes.
 //
 // Prints one measurement a line; `cargo xtask bench crowd` makes the table of them.
 
@@ -27,6 +28,8 @@ const HELD = 2e6;
 /** What holds sixteen pieces ahead: three quarters of a window lie ahead. */
 const SMALL_WINDOW = Math.ceil((16 * PIECE_LENGTH * 4) / 3);
 
+const BARE = "unthrottled, against bare channels";
+
 /** By letter: the seed's limit, and what our pages do with it. WebTorrent knows no window: its pages have one way. */
 const CASES = {
   a: { name: "unthrottled", ours: { "": {}, ", 16 pieces ahead": { windowBytes: SMALL_WINDOW } } },
@@ -49,19 +52,42 @@ async function measured(seeder, page, args, sent) {
       const moments = await Promise.all(viewers.map((viewer) => viewer.evaluate(() => window.moments)));
       writeFileSync(TRACE, JSON.stringify({ taken, moments }));
     }
-    const seconds = Math.max(...taken.map(({ doneMs }) => doneMs)) / 1000;
+    const [time, cpuOfAll] = timeAndCpu(taken, cpuAfter - cpuBefore);
     const firstBytes = taken.map(({ firstByteMs }) => firstByteMs);
     return [
-      ["until all are done", "s", seconds],
+      time,
       ["copies sent by the seed", "", copies],
       ["offload", "%", 100 * (1 - copies / VIEWERS)],
-      ["CPU of all", "s/GB delivered", (cpuAfter - cpuBefore) / ((VIEWERS * SIZE) / 1e9)],
+      cpuOfAll,
       ["first byte, middle viewer", "ms", median(firstBytes)],
       ["first byte, last viewer", "ms", Math.max(...firstBytes)],
       ["from other pages, middle viewer", "%", (100 * median(fromPages)) / SIZE],
       ["from other pages, least", "%", (100 * Math.min(...fromPages)) / SIZE],
     ];
   });
+}
+
+/** Pages in a ring, each of which sends the next as much as a viewer gets: what no crowd on this machine is below. */
+async function bare() {
+  return withBrowser(async (browser) => {
+    const pages = [];
+    for (const server of servers) pages.push(await openViewer(browser, `${server.url}bare.html`));
+    for (const [place, page] of pages.entries()) {
+      const offer = await page.evaluate((bytes) => window.offer(bytes), SIZE);
+      const answer = await pages[(place + 1) % VIEWERS].evaluate((sdp) => window.answer(sdp), offer);
+      await page.evaluate((sdp) => window.connect(sdp), answer);
+    }
+    const cpuBefore = cpuSeconds(family(browser.pid));
+    const taken = await within(RUN_LIMIT_MS, Promise.all(pages.map((page) => page.evaluate((bytes) => window.measure(bytes), SIZE))));
+    return timeAndCpu(taken, cpuSeconds(family(browser.pid)) - cpuBefore);
+  });
+}
+
+function timeAndCpu(taken, cpu) {
+  return [
+    ["until all are done", "s", Math.max(...taken.map(({ doneMs }) => doneMs)) / 1000],
+    ["CPU of all", "s/GB delivered", cpu / ((VIEWERS * SIZE) / 1e9)],
+  ];
 }
 
 /** With a media permission, so that its peers may be pages on this machine. */
@@ -116,6 +142,12 @@ try {
         const metrics = await completed(name, () => headwater(limit, options));
         tell(run, `ours, ${name}${suffix}`, metrics);
         emit(name + suffix, "ours", metrics);
+        if (!limit && !suffix) emit(BARE, "ours", metrics.filter(([metric]) => ["until all are done", "CPU of all"].includes(metric)));
+      }
+      if (!limit && (!ONLY || ONLY.includes(letter) || ONLY.includes(`${letter}-bare`))) {
+        const metrics = await completed(BARE, bare);
+        tell(run, "bare channels", metrics);
+        emit(BARE, "theirs", metrics);
       }
       if (ONLY && !ONLY.includes(letter)) continue;
       const metrics = await completed(name, () => webtorrent(limit));
