@@ -5,6 +5,7 @@ use super::messages::HW_LATER;
 use crate::grid::Demand;
 use crate::ids::PeerKey;
 use crate::layout::{BLOCK_LENGTH, PieceIndex};
+use crate::peer::Peer;
 use crate::time::{Duration, time_of};
 use crate::wire::Message;
 use crate::wire::extended::Blocks;
@@ -12,8 +13,10 @@ use crate::wire::extended::Blocks;
 /// For how long at least everything that a peer asks for is put off, and for how long at the most.
 const DENIAL: Duration = Duration::from_millis(2500);
 const LONGEST_DENIAL: Duration = Duration::from_secs(8);
-/// In between, for as long as it takes to send each peer so many blocks.
-const DENIED_TURNS: u32 = 8;
+/// In between, for as long as it takes to send each peer so many blocks: more where there is more to
+/// send than can be, for then what is given to one twice is lacked by all.
+const DENIED_TURNS: u32 = 3;
+const DENIED_TURNS_BUSY: u32 = 8;
 
 impl Swarm {
     /// What is wanted of us, if we deal pieces out to this peer: only a seed with everything on disk
@@ -26,10 +29,15 @@ impl Swarm {
         let load = self.load();
         let peers = peers.filter(|peer| peer.wants).count();
         let turn = time_of(peers as u64 * u64::from(BLOCK_LENGTH), load.rate);
+        let turns = if load.is_busy {
+            DENIED_TURNS_BUSY
+        } else {
+            DENIED_TURNS
+        };
         Some(Demand {
             peers,
             is_busy: load.is_busy,
-            longest_denial: DENIAL.max(turn * DENIED_TURNS).min(LONGEST_DENIAL),
+            longest_denial: DENIAL.max(turn * turns).min(LONGEST_DENIAL),
         })
     }
 
