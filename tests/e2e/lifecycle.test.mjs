@@ -3,12 +3,16 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { BROWSER } from "./browser.mjs";
+import { noise } from "./content.mjs";
 import { SAMPLE, withSeeder } from "./headwater.mjs";
 import { siteOfAll, withSite } from "./site.mjs";
 import { join, sha256, until } from "./viewer.mjs";
 
 /** A third of the film. */
 const STORM_WINDOW_BYTES = 450_000;
+
+/** What was read and is not free yet, in a worker. */
+const READ_BYTES = 2 << 20;
 
 /** A page that comes back must not wait for what a tracker's interval allows. */
 const BACK_WITHIN_MS = 5_000;
@@ -45,6 +49,24 @@ describe("a page's life", { timeout: 240_000 }, () => {
         }
         assert.equal(await page.evaluate(() => sha256(file.url)), sha256(SAMPLE.mp4));
       }));
+
+    test("what was read is free at once, in the worker and in the service worker", () =>
+      withSeeder(noise(16), ["--v1"], ({ ready: { magnet } }) =>
+        site.viewing(async (page) => {
+          await join(page, magnet, { windowBytes: 4 << 20 });
+          const bytes = await page.evaluate(async () => {
+            let bytes = 0;
+            for await (const chunk of (await fetch(file.url)).body) bytes += chunk.length;
+            return bytes;
+          });
+          assert.equal(bytes, 16 << 20);
+          const target = page.browserContext().targets().find((target) => target.type() === "service_worker");
+          for (const worker of [page.workers()[0], await target.worker()]) {
+            const { backingStorageSize } = await worker.client.send("Runtime.getHeapUsage");
+            assert.ok(backingStorageSize <= READ_BYTES, `${backingStorageSize} bytes in ${worker.url()}`);
+          }
+        }),
+      ));
 
     test("a forced reload leaves no page without its service worker", () =>
       watching(async (page, magnet) => {

@@ -3,10 +3,12 @@
 //! A byte pipe with room. What the bytes mean is the swarm's affair.
 
 use headwater_core::ids::PeerKey;
-use js_sys::{ArrayBuffer, Uint8Array};
+use js_sys::{Array, ArrayBuffer, Uint8Array};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast as _, JsValue};
-use web_sys::{Event, MessageEvent, RtcDataChannel, RtcDataChannelState, RtcDataChannelType};
+use web_sys::{
+    Event, MessageChannel, MessageEvent, RtcDataChannel, RtcDataChannelState, RtcDataChannelType,
+};
 
 use crate::host::{Happened, Host, PeerDid};
 use crate::protocol::Page;
@@ -19,6 +21,12 @@ const LOW_BYTES: u32 = 64 << 10;
 
 /// The longest message we take: what browsers say they take themselves.
 const MAX_MESSAGE: usize = 256 << 10;
+
+/// Messages that were read are let go when they have so many bytes together.
+const READ_BYTES: usize = 1 << 20;
+
+/// A message of fewer bytes is left to the collector.
+const SHORT_MESSAGE: usize = 4 << 10;
 
 /// One peer's channel.
 #[derive(Debug)]
@@ -186,9 +194,18 @@ impl Forwarded {
     }
 }
 
-/// Where the bytes of one message are copied to, before the swarm reads them.
+/// Where the bytes of one message are copied to, before the swarm reads them; and the messages that
+/// were read.
+///
+/// A browser frees a message's memory when it collects its own objects, which it does seldom while
+/// there are few: tens of MiB of film lay there. What is transferred to a port that closes is freed at
+/// once. (`ArrayBuffer.prototype.transfer` frees nothing in Chromium: it has a second reference.)
 #[derive(Debug, Default)]
-pub(crate) struct Scratch(Vec<u8>);
+pub(crate) struct Scratch {
+    copy: Vec<u8>,
+    read: Array,
+    read_bytes: usize,
+}
 
 impl Scratch {
     /// The bytes of a message; `None` if it is text, or longer than any browser sends.
@@ -198,11 +215,31 @@ impl Scratch {
         if length > MAX_MESSAGE {
             return None;
         }
-        if self.0.len() < length {
-            self.0.resize(length.next_power_of_two(), 0);
+        if self.copy.len() < length {
+            self.copy.resize(length.next_power_of_two(), 0);
         }
-        let copy = &mut self.0[..length];
-        bytes.copy_to(copy);
-        Some(copy)
+        bytes.copy_to(&mut self.copy[..length]);
+        if length >= SHORT_MESSAGE {
+            self.read.push(message);
+            self.read_bytes += length;
+        }
+        if self.read_bytes >= READ_BYTES {
+            self.let_go();
+        }
+        Some(&self.copy[..length])
+    }
+
+    /// Has the browser free the memory of what was read.
+    fn let_go(&mut self) {
+        self.read_bytes = 0;
+        let read = std::mem::take(&mut self.read);
+        if let Ok(nowhere) = MessageChannel::new() {
+            let sent = nowhere
+                .port1()
+                .post_message_with_transferable(&JsValue::NULL, &read);
+            debug_assert!(sent.is_ok(), "nobody else has a message's buffer");
+            nowhere.port1().close();
+            nowhere.port2().close();
+        }
     }
 }

@@ -29,6 +29,24 @@ class WindowClient {
 
 /** A service worker with one page that has a port to the engine. */
 function site({ hasPort = true } = {}) {
+  /** The chunks that responses were made of. */
+  const chunks = [];
+  /** As browsers do it: a chunk is copied when it comes, before the next is asked for. */
+  const copied = (body) => {
+    const reader = body.getReader();
+    const pull = async (controller) => {
+      const { value, done } = await reader.read();
+      if (done) return controller.close();
+      chunks.push(value);
+      controller.enqueue(value.slice());
+    };
+    return new ReadableStream({ pull, cancel: (reason) => reader.cancel(reason) }, { highWaterMark: 0 });
+  };
+  class BrowserResponse extends Response {
+    constructor(body, init) {
+      super(body instanceof ReadableStream ? copied(body) : body, init);
+    }
+  }
   const handlers = {};
   const windows = [];
   const page = new WindowClient("page-1", `${ORIGIN}/watch`);
@@ -46,7 +64,7 @@ function site({ hasPort = true } = {}) {
     addEventListener: (kind, handler) => (handlers[kind] = handler),
   };
   vm.runInNewContext(SCRIPT, {
-    self, WindowClient, MessagePort, MessageChannel, URL, Response, Request, Headers, ReadableStream, Uint8Array, AbortController, setTimeout, clearTimeout, Error, TypeError,
+    self, WindowClient, MessagePort, MessageChannel, URL, Response: BrowserResponse, Request, Headers, ReadableStream, Uint8Array, AbortController, setTimeout, clearTimeout, Error, TypeError,
   });
   const send = (data, source = page) => handlers.message({ data, source, waitUntil: () => {} });
   const supply = (source = page, token = TOKEN) => {
@@ -65,7 +83,7 @@ function site({ hasPort = true } = {}) {
     return response && response.then((answer) => Object.assign(answer, { lifetime }));
   };
   const counts = hasPort ? supply() : null;
-  return { counts, fetch, page, send, supply, windows, close: () => closes.forEach((close) => close()) };
+  return { chunks, counts, fetch, page, send, supply, windows, close: () => closes.forEach((close) => close()) };
 }
 
 /** Runs `story` with a site whose ports are closed afterwards. */
@@ -124,6 +142,13 @@ test("an empty file has no ranges, and can be read", withSite({}, async ({ fetch
   const whole = await fetch("0/empty.mp4");
   assert.equal(whole.status, 200);
   assert.equal((await whole.arrayBuffer()).byteLength, 0);
+}));
+
+test("a chunk's memory is free when the next one comes", withSite({}, async ({ chunks, fetch }) => {
+  const response = await fetch("0/film.mp4");
+  assert.deepEqual(new Uint8Array(await response.arrayBuffer()), bytesOf(0, LENGTH));
+  assert.ok(chunks.length > 2, `${chunks.length} chunks`);
+  assert.deepEqual(chunks.map(({ buffer }) => buffer.byteLength), chunks.map(() => 0));
 }));
 
 test("HEAD says how long the file is, and pulls nothing", withSite({}, async ({ fetch, counts }) => {

@@ -37,6 +37,24 @@ function handleFetch(event: FetchEvent): void {
   event.waitUntil(answered.then(({ body }) => body?.closed));
 }
 
+/**
+ * What a response is read from. A browser copies a chunk before it wants the next, so that its memory is freed
+ * then: transferred to a port that closes, it waits for no collector.
+ */
+class ResponseRead extends Read {
+  #chunk: Uint8Array<ArrayBuffer> | null = null;
+
+  override async pull(): Promise<Uint8Array<ArrayBuffer> | null> {
+    if (this.#chunk) {
+      const { port1, port2 } = new MessageChannel();
+      port1.postMessage(null, [this.#chunk.buffer]);
+      port1.close();
+      port2.close();
+    }
+    return (this.#chunk = await super.pull());
+  }
+}
+
 interface Target {
   token: string;
   torrent: number;
@@ -102,7 +120,7 @@ async function openPart(page: PagePort, request: ReadRequest, head: Head, whole:
 }
 
 function openRead(page: PagePort, request: ReadRequest): Read {
-  const read = new Read(page.port, request);
+  const read = new ResponseRead(page.port, request);
   page.reads.add(read);
   void read.closed.then(() => page.reads.delete(read));
   return read;
