@@ -51,7 +51,10 @@ impl Evil for Asker {
 
     fn heard(&mut self, line: &mut Line, frame: &Frame<'_>) {
         match frame {
-            Frame::Message(Message::Unchoke) => (0..self.out).for_each(|_| self.ask(line)),
+            // That it may ask is said twice.
+            Frame::Message(Message::Unchoke) if self.next == 0 => {
+                (0..self.out).for_each(|_| self.ask(line));
+            }
             Frame::Message(Message::Piece { .. }) => self.ask(line),
             _ => {}
         }
