@@ -343,11 +343,15 @@ impl Swarm {
             self.dirty_all();
         }
         // First the peers: what is left is for the origins.
-        if let Some(key) = self.first_asked() {
+        let mut asked = self.first_asked();
+        if let Some(key) = asked {
             self.request_blocks(key);
         }
         while let Some(key) = self.dirty.pop_from(&self.first_turn) {
-            self.request_blocks(key);
+            // If its turn comes next, nothing has changed since it was asked.
+            if asked.take() != Some(key) {
+                self.request_blocks(key);
+            }
             self.answer_requests(key);
             let Some(peer) = self.peers.get_mut(&key) else {
                 continue;

@@ -63,6 +63,10 @@ impl Swarm {
 
     /// Tells one who just said what it understands how we are.
     pub(super) fn say_state(&mut self, key: PeerKey) {
+        let is_due = |peer: &Peer| peer.hw_state().is_some() && peer.is_untold(self.now);
+        if !self.peers.get(&key).is_some_and(is_due) {
+            return;
+        }
         let (now, state) = (self.now, self.state());
         if let Some(peer) = self.peers.get_mut(&key) {
             say(peer, now, state);
