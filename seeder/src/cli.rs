@@ -334,7 +334,7 @@ pub struct TrackLimits {
 
     /// Offers a seed gets in an interval, from viewers without a source where it is the last that
     /// has room (all others: four times what one announce brings)
-    #[arg(long, value_name = "N", default_value_t = 400)]
+    #[arg(long, value_name = "N", default_value_t = 2000)]
     pub max_newcomers: u32,
 
     /// Bytes that may wait for a socket to read them

@@ -179,6 +179,7 @@ impl Swarm {
                 }
                 if received == Received::Verified {
                     self.totals.verified += data.len() as u64;
+                    self.hurry_word_of(piece, number, Some(key));
                 }
                 self.piece_grew(index);
             }

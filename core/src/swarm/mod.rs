@@ -22,6 +22,7 @@ mod messages;
 mod metadata;
 mod origins;
 mod parts;
+mod places;
 mod proofs;
 mod provenance;
 mod reading;
@@ -95,6 +96,11 @@ pub struct Swarm {
     now: Instant,
     next_tick: Option<Instant>,
     last_tick: Instant,
+    /// When blocks that no neighbour gives are offered, and when that was done last.
+    news_due: Option<Instant>,
+    news_told: Instant,
+    /// When a peer was last let go for others.
+    place_made: Instant,
     /// Whether somebody who lacks pieces is connected.
     crowded: bool,
     /// Whether that may be otherwise by now.
@@ -171,6 +177,9 @@ impl Swarm {
             now: Instant::START,
             next_tick: None,
             last_tick: Instant::START,
+            news_due: None,
+            news_told: Instant::START,
+            place_made: Instant::START,
             crowded: false,
             company_changed: false,
             is_asking: false,
@@ -250,6 +259,8 @@ impl Swarm {
         }
         if self.next_tick.is_some_and(|due| due <= now) {
             self.tick();
+        } else if self.news_due.is_some_and(|due| due <= now) {
+            self.tell_news();
         }
         self.set_tick();
     }
@@ -263,8 +274,8 @@ impl Swarm {
     }
 
     /// When to say [`Input::TimedOut`], if nothing else happens before.
-    pub const fn poll_timeout(&self) -> Option<Instant> {
-        self.next_tick
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.next_tick.into_iter().chain(self.news_due).min()
     }
 
     fn open(&mut self, key: PeerKey, transport: Transport, dialled: bool, name: String) {

@@ -12,8 +12,18 @@ use super::torrent::Torrent;
 use crate::bitfield::Bitfield;
 use crate::ids::PeerKey;
 use crate::peer::{Fault, Peer};
+use crate::time::Duration;
 use crate::wire::Message;
 use crate::wire::extended::Blocks;
+
+/// Others of a peer's neighbours that give a block while it is news.
+const FEW_GIVE: usize = 1;
+/// Between two times that news is told.
+///
+/// One seed and 250 viewers with a window of 16 pieces come to 0.82 of the bound; where a block
+/// waits for the next tick, 100 ms at the most, to 0.6 or 0.79. It takes a thousandth more of what is
+/// sent.
+const NEWS_PAUSE: Duration = Duration::from_millis(20);
 
 impl Swarm {
     /// A peer offers blocks of a piece that it has not.
@@ -61,6 +71,30 @@ impl Swarm {
         };
         let index = torrent.layout().piece(piece).ok_or(Fault::BadMessage)?;
         Ok(Some(torrent.real_blocks(index)))
+    }
+
+    /// A block was proven. If hardly anybody here gives it, what it goes through to reach everybody has
+    /// just begun, and each step of that would wait for our next tick: the others hear of it soon.
+    pub(super) fn hurry_word_of(&mut self, piece: u32, block: u32, giver: Option<PeerKey>) {
+        if self.news_due.is_some() {
+            return;
+        }
+        let gives = |peer: &&Peer| {
+            Some(peer.key) != giver && !peer.is_seed() && peer.has_block(piece, block)
+        };
+        if self.peers.values().filter(gives).nth(FEW_GIVE).is_none() {
+            self.news_due = Some(self.now.max(self.news_told + NEWS_PAUSE));
+        }
+    }
+
+    /// Says what waited to be said.
+    pub(super) fn tell_news(&mut self) {
+        self.news_due = None;
+        self.news_told = self.now;
+        self.offer_blocks();
+        let talkers = self.peers.values_mut();
+        self.dirty
+            .extend(talkers.filter_map(|peer| peer.say_mentions().then_some(peer.key)));
     }
 
     /// Tells others of the blocks that were proven since the last time.

@@ -96,7 +96,11 @@ impl Swarm {
         };
         let bad = partial.prove(leaves);
         let good: u64 = partial.verified_bytes();
+        let first = partial.proven().iter().next();
         self.totals.verified += good;
+        if let Some(first) = first {
+            self.hurry_word_of(piece.get(), first, None);
+        }
         for (block, liar) in bad {
             let Some(block) = self
                 .torrent

@@ -66,15 +66,13 @@ impl Swarm {
         self.race();
         self.snub();
         self.drop_silent();
+        self.make_places();
         self.give_overdue_offers_up();
         self.look_beyond();
         self.break_silence();
         self.ask_for_metadata();
-        self.offer_blocks();
         self.say_states();
-        let talkers = self.peers.values_mut();
-        self.dirty
-            .extend(talkers.filter_map(|peer| peer.say_mentions().then_some(peer.key)));
+        self.tell_news();
         // Whoever was put off may be asked again.
         let put_off = self.peers.values().filter(|peer| peer.parts.has_refused());
         self.dirty.extend(put_off.map(|peer| peer.key));

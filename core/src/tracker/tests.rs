@@ -113,5 +113,7 @@ fn under_churn_nobody_is_left_alone() {
     for node in world.alive() {
         assert!(!world.nodes[node].open.is_empty(), "node {node} is alone");
     }
+    // What was under way as the clock stopped comes to its end.
+    world.run(Duration::from_millis(500));
     world.assert_settled();
 }

@@ -7,13 +7,16 @@
 use std::collections::BTreeMap;
 
 use headwater_core::rng::Rng;
+use headwater_core::time::{Duration, Instant};
 
 use crate::{NodeId, OFFERS, Sim};
 
 /// Introductions that one peer bears: four times what an announce brings.
 const MOST: u32 = 4 * OFFERS as u32;
-/// The same for a seed: as many as a native seeder lets in.
-const MOST_BY_SEED: u32 = 200;
+/// The same for a seed: whoever lacks a source is sent to it, whether it has room or not.
+const MOST_BY_SEED: u32 = 2000;
+/// What was borne so long ago does not count.
+const INTERVAL: Duration = Duration::from_secs(120);
 /// Peers compared to find one that bears less.
 const COMPARED: usize = 2;
 
@@ -22,6 +25,8 @@ pub(crate) struct Tracker {
     seeds: Ring,
     others: Ring,
     introduced: BTreeMap<NodeId, u32>,
+    /// Since when that counts.
+    counted: Instant,
 }
 
 /// Peers around a ring in an order that nobody chose, and whose turn it is.
@@ -51,6 +56,18 @@ impl Tracker {
         };
         mine.insert(id, rng);
         chosen
+    }
+
+    fn forget_what_is_borne(&mut self, now: Instant) {
+        if now.since(self.counted) >= INTERVAL {
+            self.counted = now;
+            self.introduced.clear();
+        }
+    }
+
+    /// Whether a viewer announced itself.
+    pub fn knows(&self, id: NodeId) -> bool {
+        self.others.peers.contains(&id)
     }
 
     pub fn forget(&mut self, id: NodeId) {
@@ -113,6 +130,7 @@ impl Sim {
     /// introduced to. A page offers five at a time.
     pub fn join(&mut self, id: NodeId, offers: usize) {
         let is_seed = self.node(id).is_seeder();
+        self.tracker.forget_what_is_borne(self.now());
         let chosen = self.tracker.announce(id, is_seed, offers, &mut self.luck);
         for other in chosen {
             if other != id && !self.are_connected(id, other) {

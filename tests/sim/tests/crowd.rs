@@ -303,3 +303,37 @@ fn on_fast_lines_nobody_waits_for_what_the_one_in_front_has_let_go() {
         assert!(sent <= 6 * film.length(), "seed {seed}: {sent} bytes");
     }
 }
+
+#[test]
+fn a_seed_whose_places_are_all_taken_has_one_for_who_finds_its_film_nowhere_else() {
+    const PLACES: usize = 8;
+    const WINDOW: u64 = 8 * PIECE as u64;
+    const PIECE: u32 = 64 * 1024;
+    let film = Film::single(Version::V2, PIECE, 64 * PIECE as usize);
+    let mut sim = Sim::seeded(7);
+    let seeder = sim.seeder_with(&film, VIEWER, |config| config.max_peers = PLACES);
+    sim.join(seeder, 0);
+    let viewer = |sim: &mut Sim| {
+        let viewer = sim.viewer_with(&film, VIEWER, |config| config.window_bytes = WINDOW);
+        sim.join(viewer, 4);
+        sim.watch_all(viewer);
+        viewer
+    };
+    let first: Vec<NodeId> = (0..PLACES).map(|_| viewer(&mut sim)).collect();
+    sim.run_to_end(secs(60));
+    assert!(first.iter().all(|one| sim.are_connected(*one, seeder)));
+    // They have seen it all, stay, and keep its end.
+    let late = viewer(&mut sim);
+    sim.run_to_end(secs(120));
+    assert!(
+        sim.node(late)
+            .watches
+            .values()
+            .all(|watch| watch.ended.is_some())
+    );
+    let stayed = first.iter().filter(|one| sim.are_connected(**one, seeder));
+    assert!(
+        stayed.count() >= PLACES - 2,
+        "more were sent away than had to be"
+    );
+}

@@ -35,7 +35,7 @@ pub(super) struct Bound {
 }
 
 /// Offers remembered at most, where intervals are so short that many pass before an answer is late.
-const MAX_REMEMBERED: usize = 1 << 10;
+const MAX_REMEMBERED: usize = 1 << 12;
 
 #[derive(Debug)]
 pub(super) struct Member {

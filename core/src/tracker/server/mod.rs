@@ -202,6 +202,7 @@ impl Tracker {
         let swarm = self.swarms.entry(hash).or_default();
         let peers = swarm.len();
         let played = announce.played_percent;
+        swarm.note_return(now, place, self.config.interval);
         let joined = swarm.join(now, key, announce.peer_id, played, before, place);
         self.stats.peers += swarm.len() - peers;
         joined?;

@@ -153,6 +153,17 @@ impl Swarm {
         Ok(())
     }
 
+    /// The peer at `place` announces itself again. Long before it is due it does so because it lacks
+    /// something: perhaps the seed it was introduced to had no room for it, or let it go.
+    pub(super) fn note_return(&mut self, now: Instant, place: Place, interval: Duration) {
+        let early = SAME_PAIR_SHORT_PAUSE..interval / 2;
+        if let Some(member) = self.leechers.get_mut(place.position)
+            && early.contains(&now.since(member.announced))
+        {
+            member.has_source = false;
+        }
+    }
+
     /// Whether it was there.
     pub(super) fn leave(&mut self, connection: ConnKey, place: Place) -> bool {
         let ring = self.ring(place.is_seed);

@@ -52,7 +52,7 @@ impl Default for ServerConfig {
             plain_interval: Duration::from_secs(600),
             max_plain: 1 << 18,
             listing: Listing::default(),
-            max_newcomers: 400,
+            max_newcomers: 2000,
             max_offers_received_from_one: 10,
             node: None,
             seed: 0,

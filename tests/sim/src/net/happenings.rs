@@ -16,7 +16,7 @@ use super::origins::Errand;
 use crate::evil::TICK;
 use crate::link::Wire;
 use crate::node::Thirst;
-use crate::{Halt, NodeId};
+use crate::{Halt, NodeId, OFFERS};
 
 /// Bytes of a packet: what is lost is lost in these.
 const PACKET: usize = 1200;
@@ -221,6 +221,10 @@ impl Sim {
             Output::Introduction(news) => {
                 if news == News::Starving {
                     self.nodes[id.0].starved.push(now);
+                    // As a page does, if it has a tracker.
+                    if self.tracker.knows(id) {
+                        self.join(id, OFFERS);
+                    }
                 }
             }
             Output::Load(block) => {

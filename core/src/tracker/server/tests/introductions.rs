@@ -48,16 +48,37 @@ fn offers_that_follow_the_first_reach_others_than_it_did() {
 fn a_crowd_does_not_bury_the_only_seed() {
     let mut world = World::new();
     world.join(0, Some(0), 0);
-    for n in 1..1000 {
+    for n in 1..2500 {
         world.join(n, Some(9), 5);
     }
     let offers = world.offers();
-    assert_eq!(offers.iter().filter(|(to, ..)| *to == conn(0)).count(), 400);
+    let to_seed = offers.iter().filter(|(to, ..)| *to == conn(0));
+    assert_eq!(to_seed.count(), 2000);
     assert!(
-        offers.len() > 4900,
+        offers.len() > 12_400,
         "the others got each other: {}",
         offers.len()
     );
+}
+
+#[test]
+fn who_comes_back_early_is_sent_to_the_seed_again() {
+    let mut world = World::new();
+    world.join(0, Some(0), 0);
+    for n in 1..40 {
+        world.join(n, Some(9), 5);
+    }
+    world.take();
+    let to_seed = |world: &mut World| {
+        let offers = world.offers();
+        offers.iter().filter(|(to, ..)| *to == conn(0)).count()
+    };
+    world.now += Duration::from_secs(1);
+    world.announce(announce(39, Some(9), 5), 39);
+    assert_eq!(to_seed(&mut world), 0, "the rest of what it came with");
+    world.now += Duration::from_secs(20);
+    world.announce(announce(39, Some(9), 5), 39);
+    assert_eq!(to_seed(&mut world), 1, "the seed had no room, or let it go");
 }
 
 #[test]

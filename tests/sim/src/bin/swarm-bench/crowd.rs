@@ -55,6 +55,18 @@ pub(crate) fn cases() -> Vec<Case> {
             figures(&crowd, seed, ">= 0.75")
         },
     );
+    let hundreds = Case::new(
+        "hundreds-16",
+        "1 seed + 250 viewers, 200 pieces, window of 16",
+        |seed| {
+            let crowd = Crowd {
+                viewers: 250,
+                pieces: 200,
+                ..DEFAULT
+            };
+            figures(&crowd, seed, ">= 0.75")
+        },
+    );
     let wide = Case::new("thousand-32", "the same, window of 32", |seed| {
         let crowd = Crowd {
             viewers: 1000,
@@ -153,6 +165,10 @@ pub(crate) fn cases() -> Vec<Case> {
                 )
             },
         ),
+        Case {
+            seeds: 3,
+            ..hundreds
+        },
         Case {
             seeds: 1,
             alone: true,

@@ -1,0 +1,47 @@
+//! Places at a seed: while newcomers take the last of them, whoever needs us least makes room.
+//!
+//! In a crowd with more viewers than a seed has places, those who came first would keep them to the
+//! end. A viewer who fell behind its neighbours finds what it needs with nobody else, for their
+//! windows have moved on.
+
+use super::Swarm;
+use crate::ids::PeerKey;
+use crate::peer::Peer;
+use crate::time::{Duration, Instant};
+
+/// One place in so many is kept free.
+const KEPT_FREE: usize = 16;
+/// Nobody is let go sooner than this after it came.
+const SETTLING: Duration = Duration::from_secs(10);
+/// Between two that are let go.
+const PAUSE: Duration = Duration::from_secs(1);
+
+impl Swarm {
+    /// Lets one peer go if we are a seed with hardly a place left.
+    pub(super) fn make_places(&mut self) {
+        let most = self.config.max_peers;
+        let is_full = self.peers.len() + (most / KEPT_FREE).max(1) > most;
+        if !self.deals() || !is_full || self.now.since(self.place_made) < PAUSE {
+            return;
+        }
+        if let Some(key) = self.needs_least() {
+            self.place_made = self.now;
+            self.close(key, None, true);
+        }
+    }
+
+    /// Of those who are here long enough to tell: one that wants nothing, or else the one that took
+    /// least for the time that it is here.
+    fn needs_least(&self) -> Option<PeerKey> {
+        let now = self.now;
+        let settled = |peer: &&Peer| now.since(peer.opened) >= SETTLING;
+        let settled = self.peers.values().filter(settled);
+        let need = |peer: &&Peer| (peer.wants, took_a_second(peer, now), peer.opened);
+        settled.min_by_key(need).map(|peer| peer.key)
+    }
+}
+
+fn took_a_second(peer: &Peer, now: Instant) -> u64 {
+    let here = now.since(peer.opened).as_millis();
+    peer.sent.total().saturating_mul(1000) / here.max(1)
+}
