@@ -155,4 +155,20 @@ describe("a page's author decides", { timeout: 240_000 }, () => {
         }),
       );
     }));
+
+  test("that its player has enough for now: then waiting fetches no more ahead", () =>
+    watching(noise(16), ["--upload-limit", "3MB"], async (page, magnet) => {
+      const END = 9 * 2 ** 20;
+      await join(page, magnet);
+      await until(page, () => torrent.stats.aheadCap > 0);
+      const before = await page.evaluate(() => torrent.stats.aheadCap);
+      // Where nothing is said, two seconds of waiting are enough to fetch more.
+      await page.evaluate(async (end) => {
+        const telling = setInterval(() => (torrent.secondsAhead = 20.25), 50);
+        await sha256OfFile(0, { start: 0, end });
+        clearInterval(telling);
+      }, END);
+      await until(page, (end) => torrent.stats.verified >= end, END);
+      assert.equal(await page.evaluate(() => torrent.stats.aheadCap), before);
+    }));
 });

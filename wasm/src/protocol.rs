@@ -135,7 +135,7 @@ impl FromPage {
             "add" => Self::Add(Add::read(message)?),
             "ahead" => Self::Ahead(
                 number(message, "torrent")? as u32,
-                (number(message, "seconds")? * 1000.0) as u32,
+                (field(message, "seconds").as_f64()? * 1000.0) as u32,
             ),
             "answerMade" => Self::AnswerMade(peer()?, text(message, "sdp")?),
             "buffered" => Self::Buffered(peer()?, number(message, "amount")? as usize),
