@@ -211,6 +211,39 @@ describe("a page's author", { timeout: 300_000 }, () => {
       );
     }));
 
+  test("gives no more than so much of all torrents together", () =>
+    withSeeder(noise(4), [], (one) =>
+      withSeeder(noise(8), [], (other) =>
+        withPage((giver) =>
+          withPage(async (taker) => {
+            const [BUDGET, FIRST_PART] = [512 * 1024, 128 * 1024];
+            const given = () => giver.evaluate(() => client.torrents.map(({ stats }) => stats.sent));
+            // Once its seeder is gone, all that the taker gets of a torrent is the giver's.
+            const giveAlone = async (seeder) => {
+              await join(giver, seeder.ready.magnet, { uploadBytes: BUDGET, add: { share: "share" } });
+              await giver.evaluate(() => window.sha256OfFile());
+              await join(taker, seeder.ready.magnet, { share: "download" });
+              await until(taker, () => torrent.peers.length === 2);
+              await seeder.stop();
+              await until(taker, () => torrent.peers.length === 1);
+            };
+            await giveAlone(one);
+            await taker.evaluate((end) => file.arrayBuffer({ start: 0, end }), FIRST_PART);
+            await until(giver, (least) => torrent.stats.sent >= least, FIRST_PART);
+            const [first] = await given();
+            assert.ok(first < BUDGET, `${first} bytes`);
+            await giveAlone(other);
+            await taker.evaluate(() => void file.arrayBuffer().catch(() => {}));
+            await until(giver, () => client.torrents.every(({ sharing }) => sharing.reason === "budgetSpent"));
+            const [before, after] = await given();
+            assert.equal(before, first);
+            // The last block may overshoot.
+            assert.ok(before + after >= BUDGET && before + after < BUDGET + 16 * 1024, `${before} and ${after} bytes`);
+          }),
+        ),
+      ),
+    ));
+
   test("gives no more in a month than all tabs of the site may together", () =>
     withSeeder(noise(4), ["--upload-limit", "2MB"], async (seeder) => {
       const BUDGET = 256 * 1024;

@@ -81,19 +81,22 @@ impl Giving {
         swarm.allow_upload(now, is_limited.then_some(0));
     }
 
-    /// Allows the swarm more, when it has used what it was allowed.
+    /// Counts what the swarm gave, and allows it more when it has used what it was allowed: less, when
+    /// others have used it.
     pub(crate) fn allow(&mut self, now: Instant, swarm: &mut Swarm) {
         let mut all = self.all.borrow_mut();
         if !self.own.is_limited() && !all.is_limited() {
             return;
         }
         let left = swarm.upload_allowance();
-        if left.is_some_and(|left| left > 0) {
-            return;
-        }
-        let used = self.allowed.unwrap_or(0);
+        let used = self.allowed.unwrap_or(0).saturating_sub(left.unwrap_or(0));
         self.own.take(now, used);
         all.take(now, used);
+        self.allowed = left;
+        let bytes = self.own.left.into_iter().chain(all.left).min();
+        if left.is_some_and(|left| left > 0 && bytes.is_none_or(|bytes| left <= bytes)) {
+            return;
+        }
         let room = self.own.room().min(all.room());
         if left != Some(room) {
             swarm.allow_upload(now, Some(room));
