@@ -54,6 +54,11 @@ impl Window {
         (!same).then(|| self.follow())
     }
 
+    /// So many bytes may be fetched ahead.
+    pub const fn ahead_bytes(&self) -> u64 {
+        self.ahead_bytes
+    }
+
     /// So many bytes may be fetched ahead from now on.
     pub fn look_ahead(&mut self, bytes: u64) -> Moved {
         self.ahead_bytes = bytes;

@@ -149,6 +149,7 @@ impl Swarm {
         let lacks = |peer: &Peer| !peer.is_seed() && !matches!(peer.has, Has::Unread { .. });
         let crowded = (self.peers.values()).any(|peer| peer.id.is_some() && lacks(peer));
         if crowded != self.crowded {
+            self.look_behind(crowded);
             self.crowded = crowded;
             let Some(torrent) = &self.torrent else { return };
             let fresh: Vec<PieceIndex> = torrent

@@ -78,7 +78,8 @@ impl Torrent {
     pub fn new(metainfo: Metainfo, complete: bool, window_bytes: u64, ahead_bytes: u64) -> Self {
         let layout = metainfo.layout();
         let pieces = layout.piece_count();
-        let look_ahead = LookAhead::new(ahead_bytes, layout.standard_piece_length());
+        let piece_length = layout.standard_piece_length();
+        let look_ahead = LookAhead::new(ahead_bytes, piece_length, layout.length());
         Self {
             complete,
             have: if complete {
@@ -87,7 +88,7 @@ impl Torrent {
                 Bitfield::none(pieces)
             },
             availability: Availability::new(pieces),
-            window: Window::new(look_ahead.bytes(), layout.standard_piece_length()),
+            window: Window::new(look_ahead.bytes(), piece_length),
             look_ahead,
             picker: Picker::default(),
             assembler: Assembler::default(),
@@ -223,16 +224,21 @@ impl Torrent {
     pub fn begin(&mut self, piece: PieceIndex) -> (bool, Vec<u32>) {
         let length = self.real_length(piece);
         let mut evicted = Vec::new();
-        while !self.cache.reserve(length.into()) {
-            let Some(kept) = self.least_wanted() else {
-                if self.give_up_one() {
-                    continue;
-                }
+        let behind = self.look_ahead.with_behind();
+        loop {
+            let is_over = self.cache.used() + u64::from(length) > behind;
+            if !is_over && self.cache.reserve(length.into()) {
+                break;
+            }
+            if let Some(kept) = self.least_wanted() {
+                self.cache.evict(kept);
+                self.have.clear(kept);
+                evicted.push(kept);
+            } else if self.cache.reserve(length.into()) {
+                break;
+            } else if !self.give_up_one() {
                 return (false, evicted);
-            };
-            self.cache.evict(kept);
-            self.have.clear(kept);
-            evicted.push(kept);
+            }
         }
         let leaves = self.known_leaves(piece);
         self.assembler.begin(piece.get(), length, leaves);
