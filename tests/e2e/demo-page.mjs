@@ -173,6 +173,19 @@ export class DemoPage {
     await this.scheme();
   }
 
+  /** What a camera sees of an element: RGBA, row by row. */
+  async pixels(selector) {
+    const element = await this.#page.$(selector);
+    const picture = await element.screenshot({ encoding: "base64" });
+    return this.evaluate(async (picture) => {
+      const image = await createImageBitmap(new Blob([Uint8Array.from(atob(picture), (byte) => byte.charCodeAt(0))]));
+      const canvas = new OffscreenCanvas(image.width, image.height).getContext("2d");
+      canvas.drawImage(image, 0, 0);
+      const { data, width, height } = canvas.getImageData(0, 0, image.width, image.height);
+      return { data: Array.from(data), width, height };
+    }, picture);
+  }
+
   /** As somebody has it who likes it light or dark; colours are there at once, without a transition. */
   async scheme(scheme) {
     const motion = { name: "prefers-reduced-motion", value: "reduce" };

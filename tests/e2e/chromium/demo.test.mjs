@@ -7,6 +7,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import jsQR from "jsqr";
 import { film } from "../content.mjs";
 import { axeViolations, DemoPage, framesPerSecond, PICTURES } from "../demo-page.mjs";
 import { SAMPLE, seed, seedAsOrigin } from "../headwater.mjs";
@@ -190,7 +191,12 @@ describe("the demo page", { timeout: 300_000 }, () => {
   test("it is handed on as a link, a code and three kinds of code", () =>
     playing(async (page) => {
       assert.equal(await page.value("Link to this page with the film"), seeder.ready.page);
-      assert.ok((await page.evaluate(() => document.querySelector("#qr path").getAttribute("d"))).length > 1000);
+      for (const scheme of ["light", "dark"]) {
+        await page.scheme(scheme);
+        const { data, width, height } = await page.pixels("#qr");
+        assert.equal(jsQR(Uint8ClampedArray.from(data), width, height)?.data, seeder.ready.page, scheme);
+      }
+      await page.scheme();
       await page.shows(/<headwater-video controls src="magnet:\?xt=urn:btih:.*tr=ws/s);
       await page.press("attach()", "tab");
       await page.shows(/attach\(document\.querySelector\("video"\), "magnet:/);
