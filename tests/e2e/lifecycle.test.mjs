@@ -14,6 +14,9 @@ const STORM_WINDOW_BYTES = 450_000;
 /** What was read and is not free yet, in a worker. */
 const READ_BYTES = 2 << 20;
 
+/** Forty elements may leave so much more in the engine's memory and in each heap: tables that grow by doubling, compiled code. */
+const LEFT_BYTES = 1 << 20;
+
 /** A page that comes back must not wait for what a tracker's interval allows. */
 const BACK_WITHIN_MS = 5_000;
 
@@ -65,6 +68,49 @@ describe("a page's life", { timeout: 240_000 }, () => {
             const { backingStorageSize } = await worker.client.send("Runtime.getHeapUsage");
             assert.ok(backingStorageSize <= READ_BYTES, `${backingStorageSize} bytes in ${worker.url()}`);
           }
+        }),
+      ));
+
+    test("fifty elements that came and went leave no worker, connection, address, node or memory", () =>
+      withSeeder(SAMPLE.mp4, [], ({ ready: { magnet } }) =>
+        site.viewing(async (page) => {
+          await page.evaluate(async () => {
+            await import("/pkg/element.js");
+            window.addresses = 0;
+            const { createObjectURL, revokeObjectURL } = URL;
+            URL.createObjectURL = (object) => ((window.addresses += 1), createObjectURL.call(URL, object));
+            URL.revokeObjectURL = (url) => ((window.addresses -= 1), revokeObjectURL.call(URL, url));
+          });
+          const session = await page.createCDPSession();
+          /** What is there after so many elements more. */
+          const leftAfter = async (elements) => {
+            const ofEngine = await page.evaluate(async (magnet, elements) => {
+              let bytes;
+              for (let element = 0; element < elements; element += 1) {
+                const video = Object.assign(document.createElement("headwater-video"), { muted: true, src: magnet });
+                const isKnown = new Promise((resolve) => video.addEventListener("loadedmetadata", resolve, { once: true }));
+                document.body.append(video);
+                await isKnown;
+                if (element + 1 === elements) bytes = await new Promise((resolve) => video.torrent.on("stats", ({ wasmMemory }) => resolve(wasmMemory)));
+                video.remove();
+              }
+              return bytes;
+            }, magnet, elements);
+            await until(page, () => import("/pkg/headwater.js").then(({ sharedClient }) => sharedClient().torrents.length + sharedClient().connectionCount === 0));
+            const bytes = [ofEngine];
+            for (const client of [session, page.workers()[0].client]) {
+              await client.send("HeapProfiler.collectGarbage");
+              const { usedSize, backingStorageSize } = await client.send("Runtime.getHeapUsage");
+              bytes.push(usedSize + backingStorageSize);
+            }
+            const { nodes, jsEventListeners } = await session.send("Memory.getDOMCounters");
+            return { bytes, nodes, jsEventListeners, workers: page.workers().length, addresses: await page.evaluate(() => addresses) };
+          };
+          const before = await leftAfter(10);
+          const after = await leftAfter(40);
+          assert.deepEqual([after.workers, after.addresses], [1, before.addresses]);
+          assert.ok(after.nodes <= before.nodes + 40 && after.jsEventListeners <= before.jsEventListeners + 40, JSON.stringify([before, after]));
+          after.bytes.forEach((bytes, at) => assert.ok(bytes <= before.bytes[at] + LEFT_BYTES, JSON.stringify([before, after])));
         }),
       ));
 
