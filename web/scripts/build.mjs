@@ -23,8 +23,8 @@ const BUNDLES = [
   // Last: it has the others within.
   { input: "src/inline.ts", file: "inline.js" },
 ];
-/** What else is put into some of them. */
-const INLINED = { "inline.js": inlined, "making.js": withMaking };
+/** What else is put into some of them, or left out. */
+const INLINED = { "inline.js": inlined, "making.js": withMaking, "headwater-sw.js": withoutHints };
 
 for (const module of [engine, making].filter((module) => !existsSync(module))) {
   console.error(`The engine is not built: ${module} is missing.\nBuild it with \`cargo xtask wasm\` at the root of the repository, then run this again.`);
@@ -86,6 +86,11 @@ function inlined() {
 /** Puts the module that makes torrents into what drives it: one file to serve. */
 function withMaking() {
   return provided("headwater:making", () => ({ wasmBase64: base64(making) }));
+}
+
+/** Hints are for people; whatever the service worker answers is read by the browser. */
+function withoutHints() {
+  return { name: "headwater:without-hints", load: (id) => (id === join(web, "src/hints.ts") ? "export const HINTS = {};" : null) };
 }
 
 /** A module of strings, and other files for some. */

@@ -275,7 +275,10 @@ impl Swarm {
 
     /// When to say [`Input::TimedOut`], if nothing else happens before.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.next_tick.into_iter().chain(self.news_due).min()
+        match (self.next_tick, self.news_due) {
+            (Some(tick), Some(news)) => Some(tick.min(news)),
+            (tick, news) => tick.or(news),
+        }
     }
 
     fn open(&mut self, key: PeerKey, transport: Transport, dialled: bool, name: String) {

@@ -17,7 +17,7 @@ use crate::wire::Message;
 use crate::wire::extended::Blocks;
 
 /// Others of a peer's neighbours that give a block while it is news.
-const FEW_GIVE: usize = 1;
+const FEW_GIVE: u32 = 1;
 /// Between two times that news is told.
 ///
 /// One seed and 250 viewers with a window of 16 pieces come to 0.82 of the bound; where a block
@@ -79,10 +79,12 @@ impl Swarm {
         if self.news_due.is_some() {
             return;
         }
-        let gives = |peer: &&Peer| {
-            Some(peer.key) != giver && !peer.is_seed() && peer.has_block(piece, block)
-        };
-        if self.peers.values().filter(gives).nth(FEW_GIVE).is_none() {
+        let mut givers = 0;
+        for peer in self.peers.values() {
+            let gives = Some(peer.key) != giver && !peer.is_seed() && peer.has_block(piece, block);
+            givers += u32::from(gives);
+        }
+        if givers <= FEW_GIVE {
             self.news_due = Some(self.now.max(self.news_told + NEWS_PAUSE));
         }
     }

@@ -6,7 +6,6 @@
 
 use super::Swarm;
 use crate::ids::PeerKey;
-use crate::peer::Peer;
 use crate::time::{Duration, Instant};
 
 /// One place in so many is kept free.
@@ -33,15 +32,15 @@ impl Swarm {
     /// Of those who are here long enough to tell: one that wants nothing, or else the one that took
     /// least for the time that it is here.
     fn needs_least(&self) -> Option<PeerKey> {
-        let now = self.now;
-        let settled = |peer: &&Peer| now.since(peer.opened) >= SETTLING;
-        let settled = self.peers.values().filter(settled);
-        let need = |peer: &&Peer| (peer.wants, took_a_second(peer, now), peer.opened);
-        settled.min_by_key(need).map(|peer| peer.key)
+        let mut least = (u64::MAX, None);
+        for peer in self.peers.values() {
+            let here = self.now.since(peer.opened);
+            let took = peer.sent.total().saturating_mul(1000) / here.as_millis().max(1);
+            let need = if peer.wants { 1 + took } else { 0 };
+            if here >= SETTLING && need < least.0 {
+                least = (need, Some(peer.key));
+            }
+        }
+        least.1
     }
-}
-
-fn took_a_second(peer: &Peer, now: Instant) -> u64 {
-    let here = now.since(peer.opened).as_millis();
-    peer.sent.total().saturating_mul(1000) / here.max(1)
 }
