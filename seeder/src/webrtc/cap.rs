@@ -1,7 +1,7 @@
 //! How much one peer may leave unacknowledged.
 //!
-//! SCTP's own congestion window grows until something is lost, and a browser's receive buffer
-//! is small: what helps is to keep about one bandwidth-delay product under way and no more
+//! A congestion window grows until something is lost, and a browser's receive buffer is small:
+//! what helps is to keep about one bandwidth-delay product under way and no more
 //! (Cardwell et al., "BBR: Congestion-Based Congestion Control", 2016). Arithmetic only: it is
 //! told what was sent and acknowledged, and never sends or waits.
 
@@ -16,8 +16,7 @@ pub(super) const MIN_ROOM: usize = 48 << 10;
 /// and slow to empty its socket.
 ///
 /// With [`MIN_CAP`] from the first acknowledgements on, Chromium dropped one packet at nearly every
-/// start. Mostly that one is sent again at once; but the stack resends a packet fast only once, and
-/// one start in thirty then stood still for a second.
+/// start.
 const START_CAP: usize = MAX_MESSAGE;
 /// Bytes acknowledged until a connection counts as started.
 const STARTED: u64 = 2 << 20;
@@ -25,7 +24,7 @@ const STARTED: u64 = 2 << 20;
 ///
 /// On a path without length all of it may sit in the browser's socket buffer: Chromium's takes
 /// some 100 KB of our packets before it drops any, and what is dropped at the end is missed only
-/// after a [`super::silence`]. With less than this the browser runs dry between two long messages.
+/// when it is not answered in time. With less than this the browser runs dry between two long messages.
 pub(super) const MIN_CAP: usize = 88 << 10;
 /// The most that a remote's word about its socket raises that to, in bytes.
 pub(super) const MAX_LEAST: usize = 512 << 10;
@@ -33,7 +32,7 @@ pub(super) const MAX_LEAST: usize = 512 << 10;
 pub(super) const MAX_CAP: usize = 8 << 20;
 /// A round trip below this is mostly the two processes' turns on the CPU, not a path to fill.
 const SHORT_PATH: Duration = Duration::from_millis(5);
-/// SCTP retransmits after a second of silence (RFC 9260 §16): so long means loss.
+/// What takes so much longer than it must was sent again, and more than once.
 const LOSS_AFTER: Duration = Duration::from_millis(900);
 /// The shortest round trip is forgotten after this long, in case the path has changed.
 const ROUND_TRIP_MEMORY: Duration = Duration::from_secs(10);
@@ -106,11 +105,6 @@ impl SendCap {
     /// Shortest recent time from giving a message away to its acknowledgement.
     pub(super) fn round_trip(&self) -> Option<Duration> {
         self.round_trip.map(|(shortest, _)| shortest)
-    }
-
-    /// Bytes acknowledged in all.
-    pub(super) fn acknowledged(&self) -> u64 {
-        self.acknowledged
     }
 
     pub(super) fn unacknowledged(&self) -> usize {

@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use headwater_core::ids::PeerKey;
-use rtc::crypto::SignatureScheme;
-use rtc::peer_connection::certificate::{CertificateParams, RTCCertificate};
 
+use super::dtls::Identity;
 use super::mux::Mux;
 use super::peer::{Peer, PeerEvent, Shared};
 use super::sdp::Description;
@@ -86,7 +85,7 @@ impl Endpoint {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
         let shared = Shared {
-            certificate: certificate().map_err(io::Error::other)?,
+            identity: Identity::new().map_err(io::Error::other)?,
             advertised: SocketAddr::new(ip, local.port()),
             room: u32::try_from(socket.room()).unwrap_or(u32::MAX),
             lite: config.lite,
@@ -111,8 +110,8 @@ impl Endpoint {
 
     /// A new connection's offer: complete SDP, no trickle.
     pub fn make_offer(&mut self, key: PeerKey) -> Result<String, Error> {
-        let (mut peer, now) = self.new_peer(key)?;
-        let offer = peer.make_offer(now)?;
+        let (mut peer, _) = self.new_peer(key)?;
+        let offer = peer.make_offer();
         Ok(self.admit(peer, &offer))
     }
 
@@ -136,7 +135,7 @@ impl Endpoint {
     #[cfg(test)]
     pub(super) fn open_extra_channels(&mut self, key: PeerKey, count: usize) {
         let peer = self.peers.get_mut(&key).expect("a connected peer");
-        (0..count).for_each(|_| peer.open_extra_channel());
+        peer.open_extra_channels(count);
         self.queue(key);
     }
 
@@ -176,7 +175,7 @@ impl Endpoint {
     /// Ends a connection, telling the remote at once; nothing if there is none.
     pub fn close(&mut self, key: PeerKey) {
         if let Some(mut peer) = self.peers.remove(&key) {
-            peer.close();
+            peer.close(Instant::now());
             while let Some((to, datagram)) = peer.poll_datagram(Instant::now()) {
                 self.socket.push(to, &datagram);
             }
@@ -334,12 +333,4 @@ async fn wait(socket: &Socket, until: Instant) {
         _ = socket.ready() => {}
         () = tokio::time::sleep_until(until.into()) => {}
     }
-}
-
-/// A self-signed certificate of this process; its fingerprint is in every description.
-pub(super) fn certificate() -> Result<RTCCertificate, Box<dyn std::error::Error + Send + Sync>> {
-    let provider = rtc::crypto::default_provider()?;
-    let params = CertificateParams::new(vec!["headwater".to_owned()])?;
-    let scheme = SignatureScheme::EcdsaP256Sha256;
-    Ok(RTCCertificate::generate(provider.crypto(), scheme, params)?)
 }

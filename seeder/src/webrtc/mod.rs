@@ -8,11 +8,14 @@
 
 mod cap;
 mod datagram;
+mod dcep;
+mod dtls;
 mod endpoint;
+mod ice;
 mod mux;
 mod peer;
+mod sctp;
 mod sdp;
-mod silence;
 mod socket;
 #[cfg(test)]
 mod tests;

@@ -1,59 +1,36 @@
-//! One connection: the WebRTC stack without I/O, narrowed to one data channel.
+//! One connection: ICE, DTLS and SCTP without I/O, one upon the other, and one data channel.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use headwater_core::ids::PeerKey;
-use rtc::data_channel::{RTCDataChannelId, RTCDataChannelState};
-use rtc::peer_connection::certificate::RTCCertificate;
-use rtc::peer_connection::configuration::RTCConfigurationBuilder;
-use rtc::peer_connection::configuration::setting_engine::{
-    SctpMaxMessageSize, SettingEngine, SettingEngineBuilder,
-};
-use rtc::peer_connection::event::{RTCDataChannelEvent, RTCPeerConnectionEvent};
-use rtc::peer_connection::message::RTCMessage;
-use rtc::peer_connection::sdp::RTCSessionDescription;
-use rtc::peer_connection::state::RTCIceConnectionState;
-use rtc::peer_connection::transport::RTCIceCandidateInit;
-use rtc::peer_connection::{RTCPeerConnection, RTCPeerConnectionBuilder};
-use rtc::sansio::Protocol;
-use rtc::shared::{TaggedBytesMut, TransportContext, TransportProtocol};
 
 use super::cap::{MIN_ROOM, SendCap};
-use super::datagram::{BINDING_REQUEST, BINDING_SUCCESS, is_nominating, is_refusal, stun_type};
-use super::sdp::Description;
-use super::silence::{Silence, patience};
+use super::datagram::{is_refusal, stun_type};
+use super::dcep::{self, Dcep, PPID_BINARY, PPID_DCEP};
+use super::dtls::{Dtls, Identity};
+use super::ice::{Ice, IceEvent};
+use super::sctp::{Association, Event, Message};
+use super::sdp::{DEFAULT_SCTP_PORT, Description, Setup};
 use super::{Error, MAX_MESSAGE};
 
-/// Bytes of messages SCTP may hold for us before the sender must wait: 160 MB/s at 50 ms.
-const RECEIVE_WINDOW: u32 = 8 << 20;
 /// A remote that opens more channels than this beside its first is dropped.
 const MAX_EXTRA_CHANNELS: usize = 16;
 /// From both descriptions to an open channel.
 const SETUP_TIMEOUT: Duration = Duration::from_secs(20);
-/// Silence until a connection is doubted, and from there until it is given up.
-const DISCONNECTED_AFTER: Duration = Duration::from_secs(8);
-const FAILED_AFTER: Duration = Duration::from_secs(5);
-const KEEPALIVE: Duration = Duration::from_secs(2);
-/// Time between connectivity checks while connecting.
-const CHECK_INTERVAL: Duration = Duration::from_millis(20);
-/// Checks per candidate pair before it counts as failed.
-///
-/// A description may name anybody's address. With eight candidates it moves us to send 20 KB.
-const MAX_CHECKS: u16 = 25;
-/// Datagrams kept until ICE has found its way: a first DTLS flight.
+/// Datagrams that are no checks and come before there is a way back: a first DTLS flight.
 const MAX_EARLY: usize = 4;
-const MAX_EARLY_LENGTH: usize = 1500;
-/// Longest connectivity check kept to be seen again, in bytes.
-const MAX_CHECK: usize = 512;
-/// SCTP packets on loopback, in bytes: as a DTLS record, with 37 more, they just fit Chromium's
-/// buffer of 2,048. Elsewhere the stack's 1,191 pass any path; these cost the browser a third
-/// less CPU a byte.
-const LOOPBACK_SCTP_MTU: u32 = 2000;
+/// SCTP packets in bytes: with DTLS (37), UDP and IP they fit the 1,280 that every path of IPv6
+/// has, and leave TURN its header.
+const SCTP_MTU: usize = 1191;
+/// The same on loopback: as a DTLS record they just fit Chromium's buffer of 2,048, and cost the
+/// browser a third less CPU a byte.
+const LOOPBACK_SCTP_MTU: usize = 2000;
+const MID: &str = "0";
+const LABEL: &str = "headwater";
 
-/// What a connection's stack told us.
+/// What a connection told us.
 #[derive(Debug)]
 pub(super) enum PeerEvent {
     Closed(String),
@@ -72,44 +49,38 @@ pub(super) struct Peer {
     pub(super) timer: Option<Instant>,
     pub(super) wire_received: u64,
     pub(super) wire_sent: u64,
-    connection: Box<RTCPeerConnection>,
-    local: SocketAddr,
+    identity: Identity,
     room: u32,
-    channel: Option<RTCDataChannelId>,
-    /// ICE has found its way.
+    mtu: usize,
+    has_offered: bool,
+    ice: Ice,
+    /// Once both descriptions are known.
+    remote: Option<Remote>,
+    dtls: Option<Dtls>,
+    /// Once DTLS is connected.
+    association: Option<Association>,
+    /// The stream of our channel.
+    channel: Option<u16>,
+    early: usize,
     is_connected: bool,
-    /// The remote's latest nominating check, until ICE has found its way.
-    nomination: Option<Datagram>,
-    /// What came before ICE had found its way, and was not a check.
-    early: Vec<Datagram>,
-    /// What the stack said while it was fed.
-    news: VecDeque<RTCPeerConnectionEvent>,
     is_open: bool,
     is_closed: bool,
     /// The remote broke the handshake off.
     is_refused: bool,
     extra_channels: usize,
     setup_deadline: Option<Instant>,
-    silence: Silence,
-    handshake: Handshake,
 }
 
-/// What is said between the checks of ICE and the open channel, all of which is answered at once.
-#[derive(Debug, Default)]
-struct Handshake {
-    /// Bytes heard.
-    heard: u64,
-    /// When we said what is not answered yet.
-    said: Option<Instant>,
-    /// The least that an answer took: about the way there and back.
-    round_trip: Option<Duration>,
+/// What of the remote's description is needed later.
+struct Remote {
+    sctp_port: u16,
+    /// Longest message it takes; 0 is any (RFC 8841 §6).
+    max_message: usize,
 }
-
-type Datagram = (SocketAddr, Box<[u8]>);
 
 /// What all connections of an endpoint have in common.
 pub(super) struct Shared {
-    pub(super) certificate: RTCCertificate,
+    pub(super) identity: Identity,
     /// Where remotes reach us.
     pub(super) advertised: SocketAddr,
     /// Bytes of one remote that may wait in the socket.
@@ -119,26 +90,7 @@ pub(super) struct Shared {
 
 impl Peer {
     pub(super) fn new(key: PeerKey, shared: &Shared, now: Instant) -> Result<Self, Error> {
-        let configuration = RTCConfigurationBuilder::new()
-            .with_certificates(vec![shared.certificate.clone()])
-            .build();
-        let mut connection = RTCPeerConnectionBuilder::new()
-            .with_configuration(configuration)
-            .with_setting_engine(settings(shared))
-            .build(now)
-            .map_err(stack)?;
-        let candidate = RTCIceCandidateInit {
-            candidate: format!(
-                "candidate:1 1 udp 2130706431 {} {} typ host",
-                shared.advertised.ip(),
-                shared.advertised.port(),
-            ),
-            ..Default::default()
-        };
-        connection.add_local_candidate(candidate).map_err(stack)?;
-        connection
-            .add_local_candidate(RTCIceCandidateInit::default())
-            .map_err(stack)?;
+        let is_loopback = shared.advertised.ip().is_loopback();
         Ok(Self {
             key,
             cap: SendCap::new(),
@@ -147,36 +99,33 @@ impl Peer {
             timer: None,
             wire_received: 0,
             wire_sent: 0,
-            connection: Box::new(connection),
-            local: shared.advertised,
+            identity: shared.identity.clone(),
             room: shared.room,
+            mtu: if is_loopback {
+                LOOPBACK_SCTP_MTU
+            } else {
+                SCTP_MTU
+            },
+            has_offered: false,
+            ice: Ice::new(now, shared)?,
+            remote: None,
+            dtls: None,
+            association: None,
             channel: None,
+            early: 0,
             is_connected: false,
-            nomination: None,
-            early: Vec::new(),
-            news: VecDeque::new(),
             is_open: false,
             is_closed: false,
             is_refused: false,
             extra_channels: 0,
             setup_deadline: None,
-            silence: Silence::default(),
-            handshake: Handshake::default(),
         })
     }
 
-    /// Opens our channel and describes it.
-    pub(super) fn make_offer(&mut self, now: Instant) -> Result<Description, Error> {
-        let channel = self
-            .connection
-            .create_data_channel("headwater", None)
-            .map_err(stack)?;
-        self.channel = Some(channel.id());
-        let offer = self.connection.create_offer(None).map_err(stack)?;
-        self.connection
-            .set_local_description(now, offer)
-            .map_err(stack)?;
-        self.local_description()
+    /// Describes a connection whose channel we open.
+    pub(super) fn make_offer(&mut self) -> Description {
+        self.has_offered = true;
+        self.describe(MID, Setup::ActPass)
     }
 
     /// Answers a remote's offer.
@@ -185,163 +134,167 @@ impl Peer {
         now: Instant,
         offer: &Description,
     ) -> Result<Description, Error> {
-        self.setup_deadline = Some(now + SETUP_TIMEOUT);
-        self.cap.handle_room(offer.room as usize);
-        let offer = RTCSessionDescription::offer(offer.to_sdp()).map_err(stack)?;
-        self.connection
-            .set_remote_description(now, offer)
-            .map_err(stack)?;
-        let answer = self.connection.create_answer(None).map_err(stack)?;
-        self.connection
-            .set_local_description(now, answer)
-            .map_err(stack)?;
-        self.local_description()
+        // RFC 8842 §5.3: who may choose calls, and is heard a round trip earlier.
+        let setup = match offer.setup {
+            Setup::Active => Setup::Passive,
+            Setup::ActPass | Setup::Passive => Setup::Active,
+        };
+        self.meet(now, offer, setup == Setup::Active)?;
+        Ok(self.describe(&offer.mid, setup))
     }
 
     /// Takes the answer to our offer.
     pub(super) fn apply_answer(&mut self, now: Instant, answer: &Description) -> Result<(), Error> {
-        if self.setup_deadline.is_some() || self.channel.is_none() {
+        if self.remote.is_some() || !self.has_offered {
             return Err(Error::UnknownPeer);
         }
-        self.setup_deadline = Some(now + SETUP_TIMEOUT);
-        self.cap.handle_room(answer.room as usize);
-        let answer = RTCSessionDescription::answer(answer.to_sdp()).map_err(stack)?;
-        self.connection
-            .set_remote_description(now, answer)
-            .map_err(stack)
+        self.meet(now, answer, answer.setup == Setup::Passive)
     }
 
-    fn local_description(&self) -> Result<Description, Error> {
-        let description = self.connection.local_description();
-        let sdp = description.map(|d| d.sdp).unwrap_or_default();
-        let mut description = Description::parse(&sdp, self.local.ip())?;
-        description.room = self.room;
-        Ok(description)
+    fn meet(&mut self, now: Instant, remote: &Description, is_client: bool) -> Result<(), Error> {
+        self.ice.start(now, remote, self.has_offered)?;
+        let expected = remote.fingerprint.clone();
+        self.dtls = Some(Dtls::new(&self.identity, is_client, expected)?);
+        self.remote = Some(Remote {
+            sctp_port: remote.sctp_port,
+            max_message: remote.max_message_size as usize,
+        });
+        self.cap.handle_room(remote.room as usize);
+        self.setup_deadline = Some(now + SETUP_TIMEOUT);
+        Ok(())
+    }
+
+    fn describe(&self, mid: &str, setup: Setup) -> Description {
+        let (ufrag, password) = self.ice.credentials();
+        Description {
+            mid: mid.to_owned(),
+            ufrag: ufrag.to_owned(),
+            password: password.to_owned(),
+            fingerprint: self.identity.fingerprint.clone(),
+            setup,
+            ice_lite: self.ice.is_lite(),
+            sctp_port: DEFAULT_SCTP_PORT,
+            max_message_size: MAX_MESSAGE as u32,
+            room: self.room,
+            candidates: vec![self.ice.candidate()],
+        }
     }
 
     /// Takes one datagram from the wire.
     pub(super) fn handle_datagram(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
         self.wire_received += datagram.len() as u64;
-        if !self.is_open && stun_type(datagram).is_none() {
-            self.handshake.hear(now, datagram.len());
+        if stun_type(datagram).is_some() {
+            self.ice.handle_datagram(now, from, datagram);
+            return;
         }
-        self.feed(now, from, datagram);
-        // The stack goes on and on; libdatachannel says so where our first flight overtakes its
-        // own notice of what our description says.
+        // libdatachannel says so where our first flight overtakes its own notice of what our
+        // description says; DTLS itself goes on and on.
         self.is_refused |= is_refusal(datagram);
+        // A remote that has nominated a way says the next thing before we know of it, and says it
+        // again only after a while. What we say to that waits until we do.
         if !self.is_connected {
-            self.repeat_nomination(now, from, datagram);
+            self.early += 1;
+            if self.early > MAX_EARLY {
+                return;
+            }
+        }
+        self.handle_dtls(now, datagram);
+    }
+
+    fn handle_dtls(&mut self, now: Instant, datagram: &[u8]) {
+        let Some(dtls) = &mut self.dtls else { return };
+        let mut packets = Vec::new();
+        dtls.handle_datagram(now, datagram, |packet| packets.push(packet));
+        if dtls.is_connected() && self.association.is_none() {
+            self.connect(now);
+        }
+        let (Some(dtls), Some(association)) = (&mut self.dtls, &mut self.association) else {
+            return;
+        };
+        for packet in packets {
+            association.handle_packet(now, &packet);
+            if let Some(word) = association.poll_urgent() {
+                dtls.send(now, word);
+            }
         }
     }
 
-    /// Lets the stack see a remote's nominating check again once its own check has succeeded.
-    ///
-    /// RFC 8445 §7.3.1.5 nominates a pair when the check triggered by the nominating request
-    /// succeeds. The stack forgets that request and waits for the next, a round of the remote's
-    /// pacing later: 50 ms with Chromium.
-    ///
-    /// Any other check is left alone, for the stack answers twice what it sees twice: libjuice,
-    /// libtorrent's ICE, takes a second answer that comes as it is about to nominate for the
-    /// answer to its nomination, and never nominates.
-    fn repeat_nomination(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
-        match stun_type(datagram) {
-            Some(BINDING_REQUEST) if datagram.len() <= MAX_CHECK && is_nominating(datagram) => {
-                self.nomination = Some((from, datagram.into()));
-            }
-            Some(BINDING_REQUEST) => {}
-            Some(BINDING_SUCCESS) => {
-                if let Some((from, check)) = self.nomination.take() {
-                    self.feed(now, from, &check);
-                }
-                // As the controlling side, nominate now and not at the next interval.
-                self.handle_timeout(now + CHECK_INTERVAL);
-            }
-            None if self.early.len() < MAX_EARLY && datagram.len() <= MAX_EARLY_LENGTH => {
-                self.early.push((from, datagram.into()));
-            }
-            _ => {}
+    fn connect(&mut self, now: Instant) {
+        let Some(remote) = &self.remote else { return };
+        let mut luck = [0; 8];
+        if getrandom::fill(&mut luck).is_err() {
+            return;
         }
-    }
-
-    /// The stack drops what comes before a pair is nominated, and a remote that thinks it is
-    /// sends its first DTLS flight again only after a while: 50 ms with Chromium.
-    fn feed_early(&mut self, now: Instant) {
-        for (from, datagram) in std::mem::take(&mut self.early) {
-            self.feed(now, from, &datagram);
-        }
-    }
-
-    fn feed(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
-        // The stack reports what it makes of a stranger's bytes; it is no fault of ours.
-        let _ = self.connection.handle_read(TaggedBytesMut {
-            now,
-            transport: TransportContext {
-                local_addr: self.local,
-                peer_addr: from,
-                transport_protocol: TransportProtocol::UDP,
-                ecn: None,
-            },
-            message: BytesMut::from(datagram),
-        });
-        // The stack hands its own news from DTLS to SCTP only when it is asked for events. The
-        // remote's first SCTP packet follows its last DTLS one at once; unasked, the stack would
-        // drop it, and the remote waits a second before it says so again.
-        if !self.is_open {
-            while let Some(event) = self.connection.poll_event() {
-                self.news.push_back(event);
-            }
-        }
+        let ports = (DEFAULT_SCTP_PORT, remote.sctp_port);
+        let [a, b, c, d, e, f, g, h] = luck;
+        let luck = [[a, b, c, d], [e, f, g, h]].map(u32::from_be_bytes);
+        self.association = Some(Association::connect(now, ports, self.mtu, luck));
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
-        if let Some(later) = self.silence.leap(now, self.patience()) {
-            // Of a remote of unknown distance it may only be that.
-            if self.cap.round_trip().is_some() {
-                self.cap.handle_loss();
-            }
-            let _ = self.connection.handle_timeout(later);
+        if self.ice.poll_timeout().is_some_and(|at| at <= now) {
+            self.ice.handle_timeout(now);
         }
-        let _ = self.connection.handle_timeout(now);
-    }
-
-    fn patience(&self) -> Duration {
-        let known = self.cap.round_trip().or(self.handshake.round_trip);
-        patience(known, self.is_open)
+        if let Some(dtls) = &mut self.dtls {
+            dtls.handle_timeout(now);
+        }
+        if let Some(association) = &mut self.association {
+            association.handle_timeout(now);
+        }
     }
 
     /// The next datagram for the wire.
     pub(super) fn poll_datagram(&mut self, now: Instant) -> Option<(SocketAddr, BytesMut)> {
-        let transmit = self.connection.poll_write()?;
-        self.wire_sent += transmit.message.len() as u64;
-        if !self.is_open && stun_type(&transmit.message).is_none() {
-            self.handshake.said.get_or_insert(now);
+        let (to, datagram) = match self.ice.poll_datagram() {
+            Some(check) => check,
+            None => (self.ice.remote()?, self.poll_dtls(now)?),
+        };
+        self.wire_sent += datagram.len() as u64;
+        Some((to, datagram))
+    }
+
+    fn poll_dtls(&mut self, now: Instant) -> Option<BytesMut> {
+        let dtls = self.dtls.as_mut()?;
+        if let Some(datagram) = dtls.poll_datagram() {
+            return Some(datagram);
         }
-        Some((transmit.transport.peer_addr, transmit.message))
+        if dtls.is_closed() {
+            return None;
+        }
+        let packet = self.association.as_mut()?.poll_packet(now)?;
+        dtls.send(now, packet);
+        dtls.poll_datagram()
     }
 
     /// What happened next, if anything did. Nothing happens after a `Closed`.
     pub(super) fn poll_event(&mut self, now: Instant) -> Option<PeerEvent> {
-        while !self.is_closed {
-            let next = self.news.pop_front();
-            let Some(event) = next.or_else(|| self.connection.poll_event()) else {
-                break;
-            };
-            if let Some(event) = self.translate(now, event) {
+        while !self.is_closed
+            && let Some(event) = self.ice.poll_event()
+        {
+            match event {
+                IceEvent::Connected => {
+                    self.is_connected = true;
+                    if let Some(dtls) = &mut self.dtls {
+                        dtls.start(now);
+                    }
+                }
+                IceEvent::Failed => return self.closed("the remote cannot be reached any more"),
+            }
+        }
+        while !self.is_closed
+            && let Some(event) = self.association.as_mut().and_then(Association::poll_event)
+        {
+            if let Some(event) = self.translate(event) {
                 return Some(event);
             }
         }
-        while !self.is_closed {
-            let Some(read) = self.connection.poll_read() else {
-                break;
-            };
-            if let RTCMessage::DataChannelMessage(channel, message) = read.message
-                && Some(channel) == self.channel
-                && !message.is_string
-            {
-                return Some(PeerEvent::Received(message.data.freeze()));
-            }
+        if self.is_closed {
+            return None;
         }
-        if self.is_open || self.is_closed {
+        if self.dtls.as_ref().is_some_and(Dtls::is_closed) {
+            return self.closed("closed by the remote");
+        }
+        if self.is_open {
             return None;
         }
         if self.is_refused {
@@ -353,45 +306,74 @@ impl Peer {
         None
     }
 
-    fn translate(&mut self, now: Instant, event: RTCPeerConnectionEvent) -> Option<PeerEvent> {
+    fn translate(&mut self, event: Event) -> Option<PeerEvent> {
         match event {
-            RTCPeerConnectionEvent::OnDataChannel(RTCDataChannelEvent::OnOpen(channel)) => {
-                self.handle_channel(channel)
+            Event::Closed(why) => self.closed(why),
+            Event::Connected if self.has_offered => {
+                // RFC 8832 §6: who called has the even streams. What is sent after this arrives
+                // after it, so there is no need to wait until it is acknowledged.
+                let is_client = self.dtls.as_ref().is_some_and(Dtls::is_client);
+                let stream = u16::from(!is_client);
+                self.tell(stream, dcep::open(LABEL).into());
+                self.opened(stream)
             }
-            RTCPeerConnectionEvent::OnDataChannel(
-                RTCDataChannelEvent::OnClose(channel) | RTCDataChannelEvent::OnError(channel),
-            ) if Some(channel) == self.channel => self.closed("closed by the remote"),
-            RTCPeerConnectionEvent::OnIceConnectionStateChangeEvent(
-                RTCIceConnectionState::Connected,
-            ) => {
-                self.is_connected = true;
-                self.nomination = None;
-                self.feed_early(now);
-                // The stack sends its first DTLS flight when it is next woken, so wake it.
-                self.handle_timeout(now);
+            Event::Connected => None,
+            Event::Received(message) => self.handle_message(message),
+            Event::Reset(streams) => {
+                let is_ours = |ours| streams.is_empty() || streams.contains(&ours);
+                let is_over = self.channel.is_some_and(is_ours);
+                is_over
+                    .then(|| self.closed("closed by the remote"))
+                    .flatten()
+            }
+            Event::TimedOut => {
+                // Of a remote of unknown distance it may only be that.
+                if self.cap.round_trip().is_some() {
+                    self.cap.handle_loss();
+                }
                 None
             }
-            RTCPeerConnectionEvent::OnIceConnectionStateChangeEvent(
-                RTCIceConnectionState::Failed | RTCIceConnectionState::Closed,
-            ) => self.closed("the remote cannot be reached any more"),
-            _ => None,
         }
     }
 
-    fn handle_channel(&mut self, channel: RTCDataChannelId) -> Option<PeerEvent> {
-        if self.channel.is_none_or(|ours| ours == channel) && !self.is_open {
-            self.channel = Some(channel);
-            self.is_open = true;
-            return Some(PeerEvent::Opened);
+    fn handle_message(&mut self, message: Message) -> Option<PeerEvent> {
+        if message.ppid == PPID_DCEP {
+            return match Dcep::parse(&message.payload)? {
+                Dcep::Ack => None,
+                Dcep::Open => self.handle_channel(message.stream),
+            };
+        }
+        let is_ours = Some(message.stream) == self.channel && message.ppid == PPID_BINARY;
+        is_ours.then_some(PeerEvent::Received(message.payload))
+    }
+
+    fn handle_channel(&mut self, stream: u16) -> Option<PeerEvent> {
+        if self.channel.is_none() && !self.has_offered {
+            self.tell(stream, dcep::ack().to_vec().into());
+            return self.opened(stream);
         }
         self.extra_channels += 1;
         if self.extra_channels > MAX_EXTRA_CHANNELS {
             return self.closed("opened too many channels");
         }
-        if let Some(mut extra) = self.connection.data_channel(channel) {
-            let _ = extra.close();
+        if let Some(association) = &mut self.association
+            && Some(stream) != self.channel
+        {
+            association.reset_stream(stream);
         }
         None
+    }
+
+    fn tell(&mut self, stream: u16, message: Bytes) {
+        if let Some(association) = &mut self.association {
+            association.send(stream, PPID_DCEP, message);
+        }
+    }
+
+    fn opened(&mut self, stream: u16) -> Option<PeerEvent> {
+        self.channel = Some(stream);
+        self.is_open = true;
+        Some(PeerEvent::Opened)
     }
 
     fn closed(&mut self, why: &str) -> Option<PeerEvent> {
@@ -401,10 +383,15 @@ impl Peer {
 
     /// When to call [`Self::handle_timeout`] next.
     pub(super) fn poll_timeout(&mut self) -> Option<Instant> {
-        let stack = self.connection.poll_timeout();
-        let setup = self.setup_deadline.filter(|_| !self.is_open);
-        let silence = self.silence.deadline(self.patience());
-        [stack, setup, silence].into_iter().flatten().min()
+        let timers = [
+            self.ice.poll_timeout(),
+            self.dtls.as_ref().and_then(Dtls::poll_timeout),
+            self.association
+                .as_ref()
+                .and_then(Association::poll_timeout),
+            self.setup_deadline.filter(|_| !self.is_open),
+        ];
+        timers.into_iter().flatten().min()
     }
 
     /// Bytes the channel takes now: none, or at least [`MIN_ROOM`], lest the cap cut
@@ -416,20 +403,17 @@ impl Peer {
     }
 
     pub(super) fn send(&mut self, now: Instant, message: Bytes) {
-        if !self.is_open || message.is_empty() || message.len() > MAX_MESSAGE {
-            debug_assert!(message.len() <= MAX_MESSAGE, "message too long");
+        let length = message.len();
+        if !self.is_open || length == 0 || length > MAX_MESSAGE {
+            debug_assert!(length <= MAX_MESSAGE, "message too long");
             return;
         }
-        let length = message.len();
-        let message = message
-            .try_into_mut()
-            .unwrap_or_else(|m| BytesMut::from(&m[..]));
-        let Some(channel) = self.channel else { return };
-        let Some(mut channel) = self.connection.data_channel(channel) else {
+        let most = self.remote.as_ref().map_or(0, |remote| remote.max_message);
+        let (Some(channel), Some(association)) = (self.channel, &mut self.association) else {
             return;
         };
-        if channel.ready_state() == RTCDataChannelState::Open && channel.send(now, message).is_ok()
-        {
+        if most == 0 || length <= most {
+            association.send(channel, PPID_BINARY, message);
             self.cap.handle_sent(now, length);
             self.told_room = self.told_room.saturating_sub(length);
         }
@@ -437,75 +421,32 @@ impl Peer {
 
     /// Learns what was acknowledged. Call after [`Self::poll_event`] has run dry.
     pub(super) fn observe(&mut self, now: Instant) {
-        if let Some(channel) = self.channel
-            && let Some(channel) = self.connection.data_channel(channel)
-        {
-            let unacknowledged = channel.outstanding_bytes();
+        if let Some(association) = &self.association {
+            let unacknowledged = association.unacknowledged();
             self.cap.handle_unacknowledged(now, unacknowledged);
         }
-        let (heard, sent) = if self.is_open {
-            let heard = self.cap.acknowledged();
-            let unacknowledged = self.cap.unacknowledged() as u64;
-            (
-                heard,
-                (unacknowledged > 0).then_some(heard + unacknowledged),
-            )
-        } else {
-            // All but a check is an answer.
-            (self.handshake.heard, self.is_connected.then_some(0))
-        };
-        self.silence.observe(now, heard, sent);
     }
 
-    /// Opens a channel nobody asked for.
+    /// Opens channels nobody asked for.
     #[cfg(test)]
-    pub(super) fn open_extra_channel(&mut self) {
-        let channel = self.connection.create_data_channel("extra", None);
-        channel.expect("channels are free");
+    pub(super) fn open_extra_channels(&mut self, count: usize) {
+        let ours = u16::from(!self.dtls.as_ref().is_some_and(Dtls::is_client));
+        for n in 1..=count as u16 {
+            self.tell(ours + 2 * n, dcep::open("extra").into());
+        }
     }
 
     /// Tells the remote that it is over; the datagrams for that wait in
     /// [`Self::poll_datagram`].
-    pub(super) fn close(&mut self) {
+    pub(super) fn close(&mut self, now: Instant) {
         self.is_closed = true;
-        let _ = self.connection.close();
-    }
-}
-
-impl Handshake {
-    fn hear(&mut self, now: Instant, bytes: usize) {
-        self.heard += bytes as u64;
-        if let Some(said) = self.said.take() {
-            let took = now.saturating_duration_since(said);
-            self.round_trip = Some(self.round_trip.map_or(took, |least| least.min(took)));
+        if let Some(dtls) = &mut self.dtls {
+            dtls.close(now);
         }
     }
 }
 
-fn settings(shared: &Shared) -> SettingEngine {
-    let mut settings = SettingEngineBuilder::new()
-        .with_lite(shared.lite)
-        .with_ice_timeouts(
-            Some(DISCONNECTED_AFTER),
-            Some(FAILED_AFTER),
-            Some(KEEPALIVE),
-        )
-        .with_ice_connection_attempts(Some(CHECK_INTERVAL), Some(MAX_CHECKS))
-        .with_host_acceptance_min_wait(Some(Duration::ZERO))
-        .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
-        .with_srflx_acceptance_min_wait(Some(Duration::ZERO))
-        .with_relay_acceptance_min_wait(Some(Duration::ZERO))
-        .with_include_loopback_candidate(shared.advertised.ip().is_loopback())
-        .with_multicast_dns_mode(rtc::ice::mdns::MulticastDnsMode::Disabled)
-        .with_sctp_max_message_size(SctpMaxMessageSize::Bounded(MAX_MESSAGE as u32))
-        .with_sctp_max_receive_buffer_size(RECEIVE_WINDOW);
-    if shared.advertised.ip().is_loopback() {
-        settings = settings.with_sctp_mtu(LOOPBACK_SCTP_MTU);
-    }
-    settings.build()
-}
-
-fn stack(error: rtc::shared::error::Error) -> Error {
+pub(super) fn stack(error: rtc_shared::error::Error) -> Error {
     Error::Stack(error.to_string())
 }
 

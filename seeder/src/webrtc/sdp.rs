@@ -1,7 +1,7 @@
 //! The few lines of a session description that one data channel needs.
 //!
-//! A stranger's text is read into a [`Description`] under limits, and what reaches the WebRTC
-//! stack is text written anew from that. Nothing else a remote wrote gets further than here.
+//! A stranger's text is read into a [`Description`] under limits. Nothing else a remote wrote gets
+//! further than here.
 
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
@@ -22,7 +22,7 @@ const MAX_MID: usize = 32;
 const FINGERPRINT_LENGTH: usize = 32 * 3 - 1;
 /// RFC 8841 §6.1: "If the SDP 'max-message-size' attribute is not present, the default is 64K".
 const DEFAULT_MAX_MESSAGE_SIZE: u32 = 64 << 10;
-const DEFAULT_SCTP_PORT: u16 = 5000;
+pub(super) const DEFAULT_SCTP_PORT: u16 = 5000;
 
 /// What a data channel's description says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ impl Description {
         read.finish()
     }
 
-    /// Writes it for the WebRTC stack.
+    /// Writes it for a remote.
     pub(super) fn to_sdp(&self) -> String {
         let mut sdp = String::with_capacity(1024);
         let lite = if self.ice_lite { "a=ice-lite\r\n" } else { "" };
@@ -117,21 +117,24 @@ impl Description {
             room = self.room,
         );
         for (n, candidate) in self.candidates.iter().enumerate() {
-            let _ = write!(
-                sdp,
-                "a=candidate:{n} 1 udp {} {} {} typ {}",
-                candidate.priority,
-                candidate.address.ip(),
-                candidate.address.port(),
-                candidate.kind.name(),
-            );
-            if candidate.kind != Kind::Host {
-                sdp.push_str(" raddr 0.0.0.0 rport 0");
-            }
-            sdp.push_str("\r\n");
+            let _ = write!(sdp, "a=candidate:{}\r\n", candidate.to_attribute(n));
         }
         sdp.push_str("a=end-of-candidates\r\n");
         sdp
+    }
+}
+
+impl Candidate {
+    /// Writes it as the value of its attribute (RFC 8839 §5.1).
+    pub(super) fn to_attribute(self, foundation: usize) -> String {
+        let (address, priority) = (self.address, self.priority);
+        let (ip, port, kind) = (address.ip(), address.port(), self.kind.name());
+        let related = if self.kind == Kind::Host {
+            ""
+        } else {
+            " raddr 0.0.0.0 rport 0"
+        };
+        format!("{foundation} 1 udp {priority} {ip} {port} typ {kind}{related}")
     }
 }
 

@@ -1,19 +1,18 @@
 //! How a connection that never stands comes to its end: said once, and then nothing more.
 
-use super::super::endpoint::certificate;
 use super::*;
 
 /// A peer that has answered an offer; what the stack has to say so far is taken.
 fn answering(now: Instant) -> Peer {
     let shared = Shared {
-        certificate: certificate().expect("a certificate"),
+        identity: Identity::new().expect("a certificate"),
         advertised: SocketAddr::from(([127, 0, 0, 1], 9)),
         room: 0,
         lite: false,
     };
     let peer = |key| Peer::new(PeerKey(key), &shared, now).expect("a peer");
     let (mut caller, mut called) = (peer(1), peer(2));
-    let offer = caller.make_offer(now).expect("an offer");
+    let offer = caller.make_offer();
     called.accept_offer(now, &offer).expect("an answer");
     assert!(called.poll_event(now).is_none());
     called
@@ -55,10 +54,10 @@ struct Pair {
 
 impl Pair {
     fn introduced(now: Instant) -> Self {
-        let certificate = certificate().expect("a certificate");
+        let identity = Identity::new().expect("a certificate");
         let mut peers = [1, 2].map(|key: u16| {
             let shared = Shared {
-                certificate: certificate.clone(),
+                identity: identity.clone(),
                 advertised: SocketAddr::from(([127, 0, 0, 1], key)),
                 room: 0,
                 lite: false,
@@ -66,7 +65,7 @@ impl Pair {
             Peer::new(PeerKey(key.into()), &shared, now).expect("a peer")
         });
         let [caller, called] = &mut peers;
-        let offer = caller.make_offer(now).expect("an offer");
+        let offer = caller.make_offer();
         let answer = called.accept_offer(now, &offer).expect("an answer");
         caller.apply_answer(now, &answer).expect("it is taken");
         Self {
@@ -112,7 +111,7 @@ impl Pair {
             while let Some((_, datagram)) = self.peers[side].poll_datagram(self.now) {
                 any = true;
                 if !lost(&datagram) {
-                    let from = self.peers[side].local;
+                    let from = self.peers[side].ice.candidate().address;
                     self.peers[1 - side].handle_datagram(self.now, from, &datagram);
                 }
             }
