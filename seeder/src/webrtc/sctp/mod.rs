@@ -171,10 +171,11 @@ impl Association {
             Chunk::Abort => self.close("closed by the remote"),
             Chunk::CookieAck => {
                 if self.state == State::CookieEchoed {
-                    self.establish(now);
+                    self.observe_answer(now);
+                    self.establish();
                 }
             }
-            Chunk::CookieEcho(cookie) => self.handle_cookie(now, &cookie),
+            Chunk::CookieEcho(cookie) => self.handle_cookie(&cookie),
             Chunk::Data(data) => self.handle_data(data, packet),
             Chunk::Heartbeat(info) => {
                 if self.state == State::Established && info.len() <= MAX_ECHO {
@@ -226,7 +227,7 @@ impl Association {
         }
     }
 
-    fn handle_cookie(&mut self, now: Instant, cookie: &Bytes) {
+    fn handle_cookie(&mut self, cookie: &Bytes) {
         let Some(init) = self.open(cookie) else {
             return;
         };
@@ -236,7 +237,7 @@ impl Association {
         // RFC 9260 §5.2.4, D; anything else is of an association there never was.
         if self.theirs.is_some_and(|theirs| theirs.tag == init.tag) {
             self.answer(COOKIE_ACK, &[]);
-            self.establish(now);
+            self.establish();
         }
     }
 
@@ -274,11 +275,8 @@ impl Association {
         }
     }
 
-    fn establish(&mut self, now: Instant) {
+    fn establish(&mut self) {
         if self.state != State::Established {
-            if self.state == State::CookieEchoed {
-                self.observe_answer(now);
-            }
             self.state = State::Established;
             self.resend_at = None;
             self.events.push_back(Event::Connected);

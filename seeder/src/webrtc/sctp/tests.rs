@@ -241,6 +241,15 @@ fn a_long_fast_path_is_filled_though_one_packet_in_a_thousand_is_lost() {
 }
 
 #[test]
+fn a_remotes_cookie_is_no_answer_to_ours() {
+    let mut path = Path::new(25e6, ms(100));
+    path.run(|_| false, |path| path.is_connected());
+    path.ends[0].send(0, BINARY, message(0, 100));
+    path.run(|_| false, |path| path.ends[0].unacknowledged() == 0);
+    assert!(path.ends[0].outgoing.round_trip.least >= ms(100));
+}
+
+#[test]
 fn the_first_piece_takes_four_round_trips() {
     let mut path = Path::new(25e6, ms(100));
     path.run(|_| false, |path| path.is_connected());
