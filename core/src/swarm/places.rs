@@ -6,7 +6,7 @@
 
 use super::Swarm;
 use crate::ids::PeerKey;
-use crate::time::{Duration, Instant};
+use crate::time::Duration;
 
 /// One place in so many is kept free.
 const KEPT_FREE: usize = 16;
