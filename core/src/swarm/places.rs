@@ -1,4 +1,5 @@
-//! Places at a seed: while newcomers take the last of them, whoever needs us least makes room.
+//! Places: while newcomers take the last of them at a seed, whoever needs us least makes room; and so
+//! does who is of no use to somebody who has no place left and finds what it needs with nobody.
 //!
 //! In a crowd with more viewers than a seed has places, those who came first would keep them to the
 //! end. A viewer who fell behind its neighbours finds what it needs with nobody else, for their
@@ -16,11 +17,12 @@ const SETTLING: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(1);
 
 impl Swarm {
-    /// Lets one peer go if we are a seed with hardly a place left.
+    /// Lets one peer go if hardly a place is left and we are a seed, or starve.
     pub(super) fn make_places(&mut self) {
         let most = self.config.max_peers;
         let is_full = self.peers.len() + (most / KEPT_FREE).max(1) > most;
-        if !self.deals() || !is_full || self.now.since(self.place_made) < PAUSE {
+        let needs_others = self.deals() || self.starving.is_some();
+        if !needs_others || !is_full || self.now.since(self.place_made) < PAUSE {
             return;
         }
         if let Some(key) = self.needs_least() {
@@ -29,15 +31,15 @@ impl Swarm {
         }
     }
 
-    /// Of those who are here long enough to tell: one that wants nothing, or else the one that took
-    /// least for the time that it is here.
+    /// Of those who are here long enough to tell, and of whom we want nothing: one that wants nothing
+    /// either, or else the one that took least for the time that it is here.
     fn needs_least(&self) -> Option<PeerKey> {
         let mut least = (u64::MAX, None);
         for peer in self.peers.values() {
             let here = self.now.since(peer.opened);
             let took = peer.sent.total().saturating_mul(1000) / here.as_millis().max(1);
             let need = if peer.wants { 1 + took } else { 0 };
-            if here >= SETTLING && need < least.0 {
+            if here >= SETTLING && !peer.wanted && need < least.0 {
                 least = (need, Some(peer.key));
             }
         }

@@ -304,36 +304,56 @@ fn on_fast_lines_nobody_waits_for_what_the_one_in_front_has_let_go() {
     }
 }
 
-#[test]
-fn a_seed_whose_places_are_all_taken_has_one_for_who_finds_its_film_nowhere_else() {
-    const PLACES: usize = 8;
-    const WINDOW: u64 = 8 * PIECE as u64;
+/// Places of a seed, all of them taken, and of who comes late.
+const PLACES: usize = 8;
+
+/// A seed and viewers who have seen its film, stay, and keep its end; and one more, who has met nobody.
+fn full_house() -> (Sim, NodeId, Vec<NodeId>, NodeId) {
     const PIECE: u32 = 64 * 1024;
     let film = Film::single(Version::V2, PIECE, 64 * PIECE as usize);
     let mut sim = Sim::seeded(7);
     let seeder = sim.seeder_with(&film, VIEWER, |config| config.max_peers = PLACES);
     sim.join(seeder, 0);
-    let viewer = |sim: &mut Sim| {
-        let viewer = sim.viewer_with(&film, VIEWER, |config| config.window_bytes = WINDOW);
-        sim.join(viewer, 4);
-        sim.watch_all(viewer);
-        viewer
+    let viewer = |sim: &mut Sim, places| {
+        sim.viewer_with(&film, VIEWER, |config| {
+            config.window_bytes = 8 * u64::from(PIECE);
+            config.max_peers = places;
+        })
     };
-    let first: Vec<NodeId> = (0..PLACES).map(|_| viewer(&mut sim)).collect();
+    let mut first = Vec::new();
+    for _ in 0..PLACES {
+        let one = viewer(&mut sim, 2 * PLACES);
+        sim.join(one, 4);
+        sim.watch_all(one);
+        first.push(one);
+    }
     sim.run_to_end(secs(60));
     assert!(first.iter().all(|one| sim.are_connected(*one, seeder)));
-    // They have seen it all, stay, and keep its end.
-    let late = viewer(&mut sim);
+    let late = viewer(&mut sim, PLACES);
+    (sim, seeder, first, late)
+}
+
+#[test]
+fn a_seed_whose_places_are_all_taken_has_one_for_who_finds_its_film_nowhere_else() {
+    let (mut sim, seeder, first, late) = full_house();
+    sim.join(late, 4);
+    sim.watch_all(late);
     sim.run_to_end(secs(120));
-    assert!(
-        sim.node(late)
-            .watches
-            .values()
-            .all(|watch| watch.ended.is_some())
-    );
     let stayed = first.iter().filter(|one| sim.are_connected(**one, seeder));
     assert!(
         stayed.count() >= PLACES - 2,
         "more were sent away than had to be"
     );
+}
+
+#[test]
+fn who_starves_among_neighbours_that_take_all_its_places_has_one_for_the_seed() {
+    let (mut sim, _, first, late) = full_house();
+    for one in &first {
+        sim.connect(late, *one);
+    }
+    sim.join(late, 0);
+    sim.watch_all(late);
+    assert!(first.iter().all(|one| sim.are_connected(late, *one)));
+    sim.run_to_end(secs(180));
 }
