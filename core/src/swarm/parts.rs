@@ -76,7 +76,8 @@ impl Swarm {
     /// A block was proven. If hardly anybody here gives it, what it goes through to reach everybody has
     /// just begun, and each step of that would wait for our next tick: the others hear of it soon.
     pub(super) fn hurry_word_of(&mut self, piece: u32, block: u32, giver: Option<PeerKey>) {
-        if self.news_due.is_some() {
+        // Among seeds alone it is news to nobody.
+        if self.news_due.is_some() || !self.crowded {
             return;
         }
         let mut givers = 0;
