@@ -99,6 +99,11 @@ impl Ice {
         (&ours.ufrag, &ours.pwd)
     }
 
+    /// Whether there is a way, as far as [`Self::poll_event`] has said.
+    pub(super) fn is_connected(&self) -> bool {
+        self.is_connected
+    }
+
     pub(super) fn is_lite(&self) -> bool {
         self.lite
     }

@@ -62,7 +62,6 @@ pub(super) struct Peer {
     /// The stream of our channel.
     channel: Option<u16>,
     early: usize,
-    is_connected: bool,
     is_open: bool,
     is_closed: bool,
     /// The remote broke the handshake off.
@@ -113,7 +112,6 @@ impl Peer {
             association: None,
             channel: None,
             early: 0,
-            is_connected: false,
             is_open: false,
             is_closed: false,
             is_refused: false,
@@ -192,7 +190,7 @@ impl Peer {
         self.is_refused |= is_refusal(datagram);
         // A remote that has nominated a way says the next thing before we know of it, and says it
         // again only after a while. What we say to that waits until we do.
-        if !self.is_connected {
+        if !self.ice.is_connected() {
             self.early += 1;
             if self.early > MAX_EARLY {
                 return;
@@ -273,7 +271,6 @@ impl Peer {
         {
             match event {
                 IceEvent::Connected => {
-                    self.is_connected = true;
                     if let Some(dtls) = &mut self.dtls {
                         dtls.start(now);
                     }
