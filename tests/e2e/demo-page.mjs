@@ -176,7 +176,7 @@ export class DemoPage {
   /** What a camera sees of an element: RGBA, row by row. */
   async pixels(selector) {
     const element = await this.#page.$(selector);
-    const picture = await element.screenshot({ encoding: "base64" });
+    const picture = await this.#still(element);
     return this.evaluate(async (picture) => {
       const image = await createImageBitmap(new Blob([Uint8Array.from(atob(picture), (byte) => byte.charCodeAt(0))]));
       const canvas = new OffscreenCanvas(image.width, image.height).getContext("2d");
@@ -184,6 +184,17 @@ export class DemoPage {
       const { data, width, height } = canvas.getImageData(0, 0, image.width, image.height);
       return { data: Array.from(data), width, height };
     }, picture);
+  }
+
+  /** A picture of an element, taken while what is above it did not fill and push it out of the picture. */
+  async #still(element) {
+    const place = () => element.evaluate((it) => it.getBoundingClientRect().top + scrollY);
+    for (let attempt = 1; attempt <= 20; attempt += 1) {
+      const before = await place();
+      const picture = await element.screenshot({ encoding: "base64" });
+      if (before === (await place())) return picture;
+    }
+    throw new Error("it never stands still");
   }
 
   /** As somebody has it who likes it light or dark; colours are there at once, without a transition. */
