@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::layout::Block;
 
 /// Most requests we queue for one peer: the `reqq` of our handshake.
-pub const MAX_QUEUED: usize = 256;
+pub const MAX_QUEUED: usize = 512;
 /// Blocks fetched from storage ahead of being sent, per peer: 1 MiB of the send buffer.
 const MAX_LOADING: usize = 64;
 /// Requests over [`MAX_QUEUED`] that a peer may send before it is a flood.

@@ -19,6 +19,10 @@ const GROWTH: f64 = 0.4;
 /// Less than this part of a window lost in a round trip is no congestion, as in BBR version 2 and 3
 /// (draft-ietf-ccwg-bbr, BBR.LossThresh): a busy browser's socket drops some now and then.
 const TOLERATED: usize = 50;
+/// How long after a loss the window may grow faster than CUBIC has it where nothing waits in a queue:
+/// about as often BBR looks for more, too. By how much of itself a round trip.
+const CAUTION: Duration = Duration::from_secs(1);
+const FREE_GROWTH: f64 = 8.0;
 /// Bytes that may leave at once: what a browser's socket holds, with a margin.
 const BURST: f64 = 65_536.0;
 /// Bytes that are waited for when the pacer holds something back.
@@ -29,6 +33,8 @@ const SHORT_PATH: Duration = Duration::from_millis(5);
 const SLACK: Duration = Duration::from_millis(25);
 /// The same, in all, while nothing is known.
 const FIRST_PATIENCE: Duration = Duration::from_millis(250);
+/// How much longer a round trip takes now and then without a queue: the turns of two processes.
+const NOISE: Duration = Duration::from_millis(2);
 /// The longest wait for an answer.
 const MAX_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -53,6 +59,12 @@ impl RoundTrip {
         self.variation = (self.variation * 3 + smoothed.abs_diff(took)) / 4;
         self.smoothed = Some((smoothed * 7 + took) / 8);
         self.least = self.least.min(took);
+    }
+
+    /// Whether it takes so much longer than it must that something waits for others on the way.
+    pub(super) fn has_queue(&self) -> bool {
+        let most = self.least + self.least / 8 + NOISE;
+        self.smoothed.is_none_or(|smoothed| smoothed > most)
     }
 
     pub(super) fn smoothed(&self) -> Option<Duration> {
@@ -147,6 +159,7 @@ impl Congestion {
         bytes: usize,
         under_way: usize,
         (number, next): (u64, u64),
+        has_queue: bool,
     ) {
         self.delivery.observe(now, bytes, number, next);
         // A sender that does not fill the window learns nothing of it.
@@ -164,7 +177,9 @@ impl Congestion {
         let target = GROWTH * time.powi(3) + self.before_loss as f64 / mtu;
         let cubic = (target - window).clamp(0.0, window / 2.0) / window * bytes;
         let reno = bytes / window;
-        self.window += (cubic.max(reno) * mtu) as usize;
+        let is_free = !has_queue && now.saturating_duration_since(since) > CAUTION;
+        let free = if is_free { bytes / FREE_GROWTH } else { 0.0 };
+        self.window += (cubic.max(reno).max(free) * mtu) as usize;
     }
 
     /// Packet `number` with so many bytes is lost, on a way that takes `least` there and back.
@@ -253,7 +268,7 @@ mod tests {
         for round in 1..=3 {
             now += LEAST;
             let numbers = (round * 1000, (round + 1) * 1000);
-            congestion.handle_acknowledged(now, 900 * MTU, 450 * MTU, numbers);
+            congestion.handle_acknowledged(now, 900 * MTU, 450 * MTU, numbers, false);
         }
         for n in 0..30 {
             congestion.handle_lost(now, MTU, (4000 + n, 5000), LEAST);
@@ -272,7 +287,7 @@ mod tests {
             *now += Duration::from_millis(100).mul_f64((window as f64 / 300e3).max(1.0));
             let next = number + (window / MTU) as u64;
             for _ in 0..window / MTU {
-                congestion.handle_acknowledged(*now, MTU, window, (number, next));
+                congestion.handle_acknowledged(*now, MTU, window, (number, next), true);
                 number += 1;
             }
             number
@@ -293,6 +308,24 @@ mod tests {
             rounds += 1;
         }
         assert!((10..150).contains(&rounds), "{rounds} rounds");
+    }
+
+    #[test]
+    fn where_nothing_waits_the_window_grows_by_an_eighth_a_round_trip_but_not_soon_after_a_loss() {
+        let grown = |has_queue, after: Duration| {
+            let mut congestion = Congestion::new(MTU);
+            let now = Instant::now();
+            congestion.window = 1000 * MTU;
+            congestion.threshold = 1000 * MTU;
+            congestion.before_loss = 1000 * MTU;
+            congestion.since_loss = Some(now);
+            let numbers = (1000, 2000);
+            congestion.handle_acknowledged(now + after, 800 * MTU, 800 * MTU, numbers, has_queue);
+            (congestion.window() - 1000 * MTU) / MTU
+        };
+        assert_eq!(grown(false, CAUTION / 2), 0);
+        assert_eq!(grown(false, CAUTION * 2), 100);
+        assert_eq!(grown(true, CAUTION * 2), 2);
     }
 
     #[test]

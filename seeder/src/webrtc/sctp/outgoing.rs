@@ -300,8 +300,9 @@ impl Outgoing {
             self.arrived = self.arrived.max(newest.number);
         }
         let numbers = (newest.number, self.number);
+        let has_queue = self.round_trip.has_queue();
         self.congestion
-            .handle_acknowledged(now, bytes, under_way, numbers);
+            .handle_acknowledged(now, bytes, under_way, numbers, has_queue);
         self.probes = 0;
         self.lost_at = None;
         let waits = self.under_way > 0 || !self.lost.is_empty();
