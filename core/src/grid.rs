@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use crate::bitfield::Bitfield;
 use crate::ids::PeerKey;
 use crate::layout::PieceIndex;
-use crate::ordered::Map;
+use crate::ordered::{Map, Set};
 use crate::time::{Duration, Instant};
 
 /// Fewer peers than this are no crowd: each gets what it asks for.
@@ -25,6 +25,11 @@ const HOLD_WHOLE: Duration = Duration::from_secs(3);
 /// The same while the seed has more to send than it can: what is new goes first. Where the seed is
 /// what a crowd waits for this is worth a tenth of the time.
 const HOLD_BUSY: Duration = Duration::from_secs(10);
+/// Of a piece that once more than one in so many peers had, and now fewer have, the others think no
+/// more: who still wants it gets it of nobody else.
+const COMMON: usize = 16;
+/// For how long somebody counts as behind after asking for such a piece.
+const BEHIND: Duration = Duration::from_secs(2);
 /// Pieces below which nobody looks for those that are over.
 const FEW: usize = 64;
 
@@ -38,6 +43,10 @@ pub struct Demand {
     /// How long one may be put off for every block it asks for: those who have them may be nobody
     /// it knows.
     pub longest_denial: Duration,
+    /// Bytes that one peer may be promised at a time.
+    pub hand: u64,
+    /// Whether who is not behind has to wait for who is.
+    pub waits: bool,
 }
 
 /// To whom something went, and when.
@@ -56,9 +65,18 @@ pub struct Grid {
     pieces: Map<u32, Dealt>,
     /// With so many pieces those that are over are thrown out.
     full: usize,
+    /// Pieces that were common once: at most all there are.
+    common: Set<u32>,
+    /// When somebody last asked for what was common and is rare.
+    behind: Option<Instant>,
 }
 
 impl Demand {
+    /// Whether there are enough to pass things on.
+    pub const fn is_crowd(self) -> bool {
+        self.peers >= CROWD
+    }
+
     /// How long what went to one peer is kept from others.
     const fn hold(self, whole: bool) -> Duration {
         match (self.is_busy, whole) {
@@ -92,6 +110,8 @@ impl Default for Grid {
         Self {
             pieces: Map::new(),
             full: FEW,
+            common: Set::new(),
+            behind: None,
         }
     }
 }
@@ -107,7 +127,7 @@ impl Grid {
         peer: PeerKey,
         demand: Demand,
     ) -> bool {
-        if demand.peers < CROWD {
+        if !demand.is_crowd() {
             return true;
         }
         self.clean(now);
@@ -146,6 +166,28 @@ impl Grid {
             }
         }
         held
+    }
+
+    /// Of `peers` peers `copies` have a piece now.
+    pub fn spread(&mut self, piece: u32, copies: u32, peers: usize) {
+        if copies as usize * COMMON >= peers {
+            self.common.insert(piece);
+        }
+    }
+
+    /// Whether who asks for a piece that `copies` of `peers` peers have is behind all others.
+    pub fn is_behind(&mut self, now: Instant, piece: u32, copies: u32, peers: usize) -> bool {
+        let is_rare = (copies as usize) * COMMON < peers;
+        let is_behind = is_rare && self.common.contains(&piece);
+        if is_behind {
+            self.behind = Some(now);
+        }
+        is_behind
+    }
+
+    /// Whether somebody is behind all others.
+    pub fn is_one_behind(&self, now: Instant) -> bool {
+        self.behind.is_some_and(|at| now.since(at) < BEHIND)
     }
 
     /// Throws out what is over, whenever it has become twice as much.
@@ -196,6 +238,8 @@ mod tests {
         peers: 9,
         is_busy: false,
         longest_denial: HOLD,
+        hand: u64::MAX,
+        waits: false,
     };
     const BUSY: Demand = Demand {
         is_busy: true,
@@ -263,6 +307,22 @@ mod tests {
             PeerKey(peer),
             few
         )));
+    }
+
+    #[test]
+    fn behind_is_who_wants_what_was_common_and_is_rare() {
+        let mut grid = Grid::default();
+        let peers = 160;
+        assert!(!grid.is_behind(at(0), 7, 0, peers));
+        grid.spread(7, 9, peers);
+        assert!(!grid.is_behind(at(0), 7, 0, peers));
+        grid.spread(7, 10, peers);
+        assert!(!grid.is_behind(at(0), 7, 10, peers));
+        assert!(!grid.is_one_behind(at(0)));
+        assert!(grid.is_behind(at(10), 7, 9, peers));
+        assert!(!grid.is_behind(at(10), 8, 0, peers));
+        assert!(grid.is_one_behind(at(2000)));
+        assert!(!grid.is_one_behind(at(2010)));
     }
 
     #[test]

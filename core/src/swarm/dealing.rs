@@ -1,10 +1,21 @@
 //! In a crowd a seed deals its blocks out: each goes to one viewer at a time, who passes it on.
+//!
+//! Nobody is dealt many at a time. Who was given a piece or two at once would be the only one to have
+//! them, and all others would wait for that one uplink; a piece that is dealt to as many as it has
+//! blocks is with everybody in a fraction of the time. With that and what follows one seed and 250
+//! viewers with a window of 16 pieces come to 0.83 of the bound and not to 0.58.
+//!
+//! Windows move, so who falls behind finds what it needs with nobody but a seed. It gets that at once,
+//! and the others wait a little: they have each other.
 
 use super::Swarm;
+#[cfg(doc)]
+use super::download::ASK_AGAIN;
 use super::messages::HW_LATER;
+use crate::bitfield::Bitfield;
 use crate::grid::Demand;
 use crate::ids::PeerKey;
-use crate::layout::{BLOCK_LENGTH, PieceIndex};
+use crate::layout::{BLOCK_LENGTH, Block, PieceIndex};
 use crate::peer::Peer;
 use crate::time::{Duration, time_of};
 use crate::wire::Message;
@@ -17,6 +28,26 @@ const LONGEST_DENIAL: Duration = Duration::from_secs(8);
 /// send than can be, for then what is given to one twice is lacked by all.
 const DENIED_TURNS: u32 = 3;
 const DENIED_TURNS_BUSY: u32 = 8;
+/// What one peer may be promised at a time: so many bytes, or what it can be sent in such a time if
+/// that is more; who is refused asks again after [`ASK_AGAIN`].
+const HAND: u64 = 4 * BLOCK_LENGTH as u64;
+const HAND_LASTS: Duration = Duration::from_millis(750);
+/// Where fewer than this are here they know each other, and pass on what one of those behind was given.
+const MANY: usize = 32;
+/// While somebody is behind, the line is kept so short for it: beyond this nothing is given twice,
+/// and beyond that nothing at all to others.
+const SHORT_LINE: Duration = Duration::from_millis(60);
+const LONG_LINE: Duration = Duration::from_millis(200);
+
+/// What becomes of a block that a peer asks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dealt {
+    /// It may be asked for later.
+    Later,
+    /// So may all others of its piece.
+    NoneOfThePiece,
+    Now,
+}
 
 impl Swarm {
     /// What is wanted of us, if we deal pieces out to this peer: only a seed with everything on disk
@@ -29,16 +60,50 @@ impl Swarm {
         let load = self.load();
         let peers = peers.filter(|peer| peer.wants).count();
         let turn = time_of(peers as u64 * u64::from(BLOCK_LENGTH), load.rate);
-        let turns = if load.is_busy {
+        let line = time_of(load.queued, load.rate);
+        let is_one_behind = self.grid.is_one_behind(self.now);
+        let is_busy = load.is_busy || (is_one_behind && line > SHORT_LINE);
+        let turns = if is_busy {
             DENIED_TURNS_BUSY
         } else {
             DENIED_TURNS
         };
+        let share = load.rate * HAND_LASTS.as_micros() / 1_000_000 / (peers as u64).max(1);
         Some(Demand {
             peers,
-            is_busy: load.is_busy,
+            is_busy,
             longest_denial: DENIAL.max(turn * turns).min(LONGEST_DENIAL),
+            hand: HAND.max(share),
+            waits: is_one_behind && line > LONG_LINE,
         })
+    }
+
+    /// Whether a peer may have a block now, or any of its piece.
+    pub(super) fn deal(&mut self, key: PeerKey, block: &Block, demand: Demand) -> Dealt {
+        let everybody = self.peers.len();
+        let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &self.torrent) else {
+            return Dealt::Later;
+        };
+        let (piece, grid) = (block.piece.get(), &mut self.grid);
+        let copies = torrent.availability.rarity(piece);
+        // Without its leaf a block proves nothing before its piece is whole, so pieces are dealt.
+        let share = peer.v2.then_some(block.begin / BLOCK_LENGTH);
+        let has_enough = demand.is_crowd() && (peer.backlog() >= demand.hand || demand.waits);
+        let is_behind = grid.is_behind(self.now, piece, copies, everybody);
+        let demand = Demand {
+            is_busy: demand.is_busy && !is_behind,
+            ..demand
+        };
+        let may = (is_behind && everybody >= MANY)
+            || ((is_behind || !has_enough)
+                && grid.admit(self.now, block.piece, share, key, demand))
+            || peer.is_denied(self.now, demand.longest_denial);
+        peer.admitted(self.now, may);
+        match (may, has_enough) {
+            (true, _) => Dealt::Now,
+            (false, true) => Dealt::NoneOfThePiece,
+            (false, false) => Dealt::Later,
+        }
     }
 
     /// Whether we deal pieces out.
@@ -49,7 +114,13 @@ impl Swarm {
 
     /// Tells a peer that was refused a block of a piece which others of it it would be refused, too,
     /// so that it need not ask for each.
-    pub(super) fn say_held(&mut self, key: PeerKey, piece: PieceIndex, demand: Demand) {
+    pub(super) fn say_held(
+        &mut self,
+        key: PeerKey,
+        piece: PieceIndex,
+        demand: Demand,
+        dealt: Dealt,
+    ) {
         let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &self.torrent) else {
             return;
         };
@@ -57,7 +128,10 @@ impl Swarm {
             return;
         };
         let count = torrent.real_blocks(piece);
-        let held = self.grid.held(self.now, piece, count, key, demand);
+        let held = match dealt {
+            Dealt::NoneOfThePiece => Bitfield::all(count),
+            _ => self.grid.held(self.now, piece, count, key, demand),
+        };
         let said = Blocks {
             piece: piece.get(),
             bits: held.as_bytes(),

@@ -56,9 +56,11 @@ impl Swarm {
         let is_full = bits.is_full();
         peer.parts.withdraw(piece);
         torrent.availability.add(piece);
-        torrent
-            .picker
-            .recount(piece, torrent.availability.rarity(piece));
+        let copies = torrent.availability.rarity(piece);
+        torrent.picker.recount(piece, copies);
+        if torrent.complete {
+            self.grid.spread(piece, copies, self.peers.len());
+        }
         if is_full {
             self.has_now(key, Has::All);
         }

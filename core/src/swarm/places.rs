@@ -14,7 +14,7 @@ const KEPT_FREE: usize = 16;
 /// Nobody is let go sooner than this after it came.
 const SETTLING: Duration = Duration::from_secs(10);
 /// Between two that are let go.
-const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(250);
 
 impl Swarm {
     /// Lets one peer go if hardly a place is left and we are a seed, or starve.

@@ -6,9 +6,11 @@
 use alloc::vec::Vec;
 
 use super::Swarm;
+use super::dealing::understands_later;
 use crate::bitfield::Bitfield;
 use crate::hash::Sha256Digest;
 use crate::layout::PieceIndex;
+use crate::peer::Peer;
 use crate::wire::Message;
 
 use super::torrent::Verdict;
@@ -109,14 +111,14 @@ impl Swarm {
         }
     }
 
-    /// Tells peers that we have a piece.
+    /// Tells peers that we have a piece: those who lack it, and seeds that deal, for they give first
+    /// what nobody else has.
     pub(super) fn mention_piece(&mut self, piece: u32) {
-        for peer in self
-            .peers
-            .values_mut()
-            .filter(|peer| peer.knows_ours && !peer.has(piece))
-        {
-            peer.mention(&Message::Have(piece));
+        let cares = |peer: &Peer| !peer.has(piece) || (peer.is_seed() && understands_later(peer));
+        for peer in self.peers.values_mut() {
+            if peer.knows_ours && cares(peer) {
+                peer.mention(&Message::Have(piece));
+            }
         }
     }
 

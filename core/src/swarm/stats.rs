@@ -153,7 +153,7 @@ impl Swarm {
         if let Some(torrent) = &self.torrent {
             stats.window_used = torrent.cache.used();
             stats.window_peak = torrent.cache.peak();
-            stats.ahead_cap = torrent.look_ahead.bytes();
+            stats.ahead_cap = torrent.window.ahead_bytes();
             stats.pieces = torrent.layout().piece_count();
             stats.pieces_here = torrent.have.count();
             stats.copies = torrent.availability.distributed_copies();

@@ -4,11 +4,11 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::dealing::understands_later;
+use super::dealing::{Dealt, understands_later};
 use super::{Event, Output, Swarm};
 use crate::choker::Candidate;
 use crate::ids::PeerKey;
-use crate::layout::{BLOCK_LENGTH, Block, PieceIndex};
+use crate::layout::{Block, PieceIndex};
 use crate::peer::{Fault, Peer, Queued};
 use crate::time::Duration;
 use crate::wire::{Message, encode_piece_header};
@@ -27,10 +27,10 @@ impl Swarm {
         begin: u32,
         length: u32,
     ) -> Result<(), Fault> {
-        let demand = self.demand(key);
-        let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &self.torrent) else {
+        let (Some(peer), Some(torrent)) = (self.peers.get(&key), &self.torrent) else {
             return Err(Fault::BadMessage);
         };
+        let is_by_block = peer.v2;
         let block = torrent
             .layout()
             .run(piece, begin, length)
@@ -38,16 +38,12 @@ impl Swarm {
         if length > MAX_REQUEST {
             return Err(Fault::BadMessage);
         }
-        // Without its leaf a block proves nothing before its piece is whole, so pieces are dealt.
-        let share = peer.v2.then_some(begin / BLOCK_LENGTH);
-        let later = demand.filter(|demand| {
-            let is_denied = peer.is_denied(self.now, demand.longest_denial);
-            let grid = &mut self.grid;
-            let may = grid.admit(self.now, block.piece, share, key, *demand) || is_denied;
-            peer.admitted(self.now, may);
-            !may
-        });
-        let refused = if later.is_some() || peer.unchoked.is_none() || !torrent.gives(&block) {
+        let demand = self.demand(key);
+        let dealt = demand.map_or(Dealt::Now, |demand| self.deal(key, &block, demand));
+        let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &self.torrent) else {
+            return Err(Fault::BadMessage);
+        };
+        let refused = if dealt != Dealt::Now || peer.unchoked.is_none() || !torrent.gives(&block) {
             true
         } else {
             match peer.uploads.push(block) {
@@ -59,8 +55,8 @@ impl Swarm {
         if refused {
             peer.refuse(block);
         }
-        if let (Some(demand), Some(_)) = (later, share) {
-            self.say_held(key, block.piece, demand);
+        if let Some(demand) = demand.filter(|_| dealt != Dealt::Now && is_by_block) {
+            self.say_held(key, block.piece, demand, dealt);
         }
         Ok(())
     }

@@ -674,7 +674,7 @@ fn one_who_asks_for_everything_and_reads_nothing_holds_up_nobody() {
         sim.node(viewer).watches[&reader].ended.is_none()
     });
     assert!(sim.node(viewer).read(reader) == film.files[0]);
-    assert!(worst <= 256, "{worst} requests queued");
+    assert!(worst <= 512, "{worst} requests queued");
     // Alone it would take one second; half of the slots go to the deaf until the first round is over.
     assert!(sim.now() <= secs(30), "{:?}", sim.now());
 }
