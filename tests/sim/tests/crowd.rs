@@ -2,11 +2,11 @@
 
 use headwater_core::metainfo::create::Version;
 use headwater_core::swarm::Order;
-use headwater_core::time::Duration;
+use headwater_core::time::{Duration, Instant};
 use headwater_core::wire::extended::State;
 use headwater_sim::{
-    Braggart, Crowd, Film, Halt, Link, NodeId, Player, Report, Sim, UP, VIEWER, film_of, median,
-    secs,
+    Braggart, Crowd, Film, Halt, Link, NodeId, OFFERS, Player, Report, Sim, UP, VIEWER, film_of,
+    median, secs,
 };
 
 const CROWD: Crowd = Crowd {
@@ -356,4 +356,54 @@ fn who_starves_among_neighbours_that_take_all_its_places_has_one_for_the_seed() 
     sim.watch_all(late);
     assert!(first.iter().all(|one| sim.are_connected(late, *one)));
     sim.run_to_end(secs(180));
+}
+
+/// Forty who read as fast as it comes, with 16 pieces ahead, around one seed with twice their uplink.
+fn in_step(seed: u64) -> (Sim, NodeId) {
+    let film = film_of(160, 256 * 1024);
+    let mut sim = Sim::seeded(seed).forgetful();
+    let line = Link {
+        up: 2 * UP,
+        ..VIEWER
+    };
+    let seeder = sim.seeder(film, line);
+    sim.join(seeder, 0);
+    for _ in 0..40 {
+        let viewer = sim.viewer_with(film, VIEWER, |config| {
+            config.window_bytes = 16 * 256 * 1024 * 4 / 3;
+        });
+        sim.watch_all(viewer);
+        sim.join(viewer, OFFERS);
+    }
+    (sim, seeder)
+}
+
+#[test]
+fn nobody_is_dealt_more_than_a_few_blocks_at_a_time() {
+    let (mut sim, seeder) = in_step(1);
+    for step in 1..60 {
+        sim.run_until(Instant::from_micros(step * 100_000));
+        let peers = sim.node(seeder).swarm.peers(sim.now());
+        let most = peers.iter().map(|peer| peer.queued).max();
+        assert!(most <= Some(5), "{most:?} at {:?}", sim.now());
+    }
+}
+
+#[test]
+fn who_is_behind_all_others_is_served_first() {
+    for seed in 0..2 {
+        let (mut sim, seeder) = in_step(seed);
+        sim.run_until(secs(15));
+        let film = film_of(160, 256 * 1024);
+        let late = sim.viewer_with(film, VIEWER, |config| {
+            config.window_bytes = 16 * 256 * 1024 * 4 / 3;
+        });
+        sim.connect(late, seeder);
+        let reader = sim.watch_all(late);
+        sim.run_until(secs(25));
+        // The crowd takes half of the seed's uplink. In line with all others it would get a twelfth of
+        // what it can take.
+        let rate = sim.node(late).watches[&reader].had() / 10;
+        assert!(rate > UP / 3, "seed {seed}: {rate} bytes a second");
+    }
 }
