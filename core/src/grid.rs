@@ -45,6 +45,8 @@ pub struct Demand {
     pub longest_denial: Duration,
     /// Bytes that one peer may be promised at a time.
     pub hand: u64,
+    /// Whether more could be sent than is asked for.
+    pub can_spare: bool,
     /// Whether who is not behind has to wait for who is.
     pub waits: bool,
 }
@@ -239,6 +241,7 @@ mod tests {
         is_busy: false,
         longest_denial: HOLD,
         hand: u64::MAX,
+        can_spare: false,
         waits: false,
     };
     const BUSY: Demand = Demand {

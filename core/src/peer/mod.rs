@@ -9,6 +9,7 @@ mod pipeline;
 mod rate;
 mod trial;
 mod uploads;
+mod wary;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -22,6 +23,7 @@ pub use peak::Peak;
 pub use pipeline::{Asked, Pipeline};
 pub use rate::Rate;
 pub use uploads::{MAX_QUEUED, Queued, Uploads};
+pub use wary::Wary;
 
 use crate::bitfield::Bitfield;
 use crate::ids::{PeerId, PeerKey};
@@ -45,6 +47,8 @@ const WIDEST_LIFE: Duration = Duration::from_secs(10);
 /// says of itself.
 const LEAST_UNPROVEN: Duration = Duration::from_millis(250);
 const MOST_UNPROVEN: Duration = Duration::from_secs(2);
+/// One that put us off deals its blocks out, as far as we know, for so long.
+const DEALS_FOR: Duration = Duration::from_secs(5);
 /// Pieces a peer may name before we know how many there are.
 const MAX_EARLY_HAVES: usize = 4096;
 
@@ -155,6 +159,12 @@ pub struct Peer {
     pub spoke: Instant,
     /// When it was opened.
     pub opened: Instant,
+    /// When it put us off last.
+    pub put_off: Option<Instant>,
+    /// How much more it may be asked for, if it refused everything of late.
+    pub wary: Wary,
+    /// What it was last told to ask for later, and when.
+    pub said_later: Option<(Instant, u32)>,
     /// Since when all that it asks for is put off, as others were just sent it.
     denied: Option<Instant>,
     outbox: Vec<u8>,
@@ -211,6 +221,9 @@ impl Peer {
             heard: now,
             spoke: now,
             opened: now,
+            put_off: None,
+            wary: Wary::default(),
+            said_later: None,
             denied: None,
             outbox: Vec::new(),
             aside: Vec::new(),
@@ -252,7 +265,12 @@ impl Peer {
 
     /// Whether it may be asked for something now.
     pub fn may_be_asked(&self) -> bool {
-        !self.chokes_us && self.wanted && self.pipeline.is_hungry()
+        !self.chokes_us && self.wanted && self.wary.may() > 0 && self.pipeline.is_hungry()
+    }
+
+    /// Whether it is one that deals its blocks out.
+    pub fn deals(&self, now: Instant) -> bool {
+        self.put_off.is_some_and(|at| now.since(at) < DEALS_FOR)
     }
 
     /// Whether it has delivered anything.

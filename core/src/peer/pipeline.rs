@@ -148,6 +148,12 @@ impl Pipeline {
         self.outstanding.iter().any(|asked| asked.block == block)
     }
 
+    /// How many blocks of this piece are out with this peer.
+    pub fn count_of(&self, piece: u32) -> usize {
+        let of_it = |asked: &&Asked| asked.block.piece.get() == piece;
+        self.outstanding.iter().filter(of_it).count()
+    }
+
     /// A request went out.
     pub fn ask(&mut self, now: Instant, block: Block) {
         if self.outstanding.is_empty() {

@@ -8,6 +8,8 @@
 //! Windows move, so who falls behind finds what it needs with nobody but a seed. It gets that at once,
 //! and the others wait a little: they have each other.
 
+use core::ops::Range;
+
 use super::Swarm;
 #[cfg(doc)]
 use super::download::ASK_AGAIN;
@@ -32,6 +34,12 @@ const DENIED_TURNS_BUSY: u32 = 8;
 /// that is more; who is refused asks again after [`ASK_AGAIN`].
 const HAND: u64 = 4 * BLOCK_LENGTH as u64;
 const HAND_LASTS: Duration = Duration::from_millis(750);
+/// The same for who has hardly anything left to play, where there is uplink to spare: where all that
+/// is promised takes no longer than this at the best rate of late.
+const HAND_IN_NEED: u64 = 1 << 20;
+const SPARE_LINE: Duration = Duration::from_millis(250);
+/// So many bytes from where it waits, a whole piece at the least: what a player wants to begin.
+const NEEDED: u32 = 1 << 20;
 /// Where fewer than this are here they know each other, and pass on what one of those behind was given.
 const MANY: usize = 32;
 /// While somebody is behind, the line is kept so short for it: beyond this nothing is given twice,
@@ -42,10 +50,10 @@ const LONG_LINE: Duration = Duration::from_millis(200);
 /// What becomes of a block that a peer asks for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dealt {
-    /// It may be asked for later.
+    /// It may be asked for later, and so may others that others were sent.
     Later,
-    /// So may all others of its piece.
-    NoneOfThePiece,
+    /// So may everything else.
+    Nothing,
     Now,
 }
 
@@ -53,32 +61,39 @@ impl Swarm {
     /// What is wanted of us, if we deal pieces out to this peer: only a seed with everything on disk
     /// does, and only to who understands it; nobody else need count.
     pub(super) fn demand(&self, key: PeerKey) -> Option<Demand> {
-        if !self.deals() || !understands_later(self.peers.get(&key)?) {
+        let peer = self.peers.get(&key)?;
+        if !self.deals() || !understands_later(peer) {
             return None;
         }
+        let is_calm = peer.state.is_some_and(|state| state.is_calm);
         let peers = self.peers.values();
         let load = self.load();
         let peers = peers.filter(|peer| peer.wants).count();
         let turn = time_of(peers as u64 * u64::from(BLOCK_LENGTH), load.rate);
-        let line = time_of(load.queued, load.rate);
         let is_one_behind = self.grid.is_one_behind(self.now);
-        let is_busy = load.is_busy || (is_one_behind && line > SHORT_LINE);
+        let is_busy = load.is_busy || (is_one_behind && load.line > SHORT_LINE) || is_calm;
         let turns = if is_busy {
             DENIED_TURNS_BUSY
         } else {
             DENIED_TURNS
         };
+        let best = load.rate.max(self.best_sent.most());
         let share = load.rate * HAND_LASTS.as_micros() / 1_000_000 / (peers as u64).max(1);
         Some(Demand {
             peers,
             is_busy,
-            longest_denial: DENIAL.max(turn * turns).min(LONGEST_DENIAL),
+            longest_denial: if is_calm {
+                LONGEST_DENIAL
+            } else {
+                DENIAL.max(turn * turns).min(LONGEST_DENIAL)
+            },
             hand: HAND.max(share),
-            waits: is_one_behind && line > LONG_LINE,
+            can_spare: time_of(load.queued, best) < SPARE_LINE,
+            waits: is_one_behind && load.line > LONG_LINE,
         })
     }
 
-    /// Whether a peer may have a block now, or any of its piece.
+    /// Whether a peer may have a block now, or anything.
     pub(super) fn deal(&mut self, key: PeerKey, block: &Block, demand: Demand) -> Dealt {
         let everybody = self.peers.len();
         let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &self.torrent) else {
@@ -88,20 +103,25 @@ impl Swarm {
         let copies = torrent.availability.rarity(piece);
         // Without its leaf a block proves nothing before its piece is whole, so pieces are dealt.
         let share = peer.v2.then_some(block.begin / BLOCK_LENGTH);
-        let has_enough = demand.is_crowd() && (peer.backlog() >= demand.hand || demand.waits);
         let is_behind = grid.is_behind(self.now, piece, copies, everybody);
+        let is_full = peer.backlog() >= demand.hand || demand.waits;
+        let has_enough = demand.is_crowd() && is_full && !is_behind;
+        let length = torrent.layout().standard_piece_length();
+        let needs = peer.state.and_then(|state| state.needs);
+        let is_needed = needs.is_some_and(|from| needed_from(from, length).contains(&piece));
+        let helps = is_needed && demand.can_spare && peer.backlog() < HAND_IN_NEED;
         let demand = Demand {
             is_busy: demand.is_busy && !is_behind,
             ..demand
         };
         let may = (is_behind && everybody >= MANY)
-            || ((is_behind || !has_enough)
-                && grid.admit(self.now, block.piece, share, key, demand))
+            || (!has_enough && grid.admit(self.now, block.piece, share, key, demand))
+            || helps
             || peer.is_denied(self.now, demand.longest_denial);
         peer.admitted(self.now, may);
         match (may, has_enough) {
             (true, _) => Dealt::Now,
-            (false, true) => Dealt::NoneOfThePiece,
+            (false, true) => Dealt::Nothing,
             (false, false) => Dealt::Later,
         }
     }
@@ -112,8 +132,9 @@ impl Swarm {
         torrent.is_some_and(|torrent| torrent.complete && !torrent.shelved)
     }
 
-    /// Tells a peer that was refused a block of a piece which others of it it would be refused, too,
-    /// so that it need not ask for each.
+    /// Tells a peer that was refused a block what else it would be refused, so that it need not ask
+    /// for each: all others of that piece that others have, or everything. Once for all that it asked
+    /// for at once.
     pub(super) fn say_held(
         &mut self,
         key: PeerKey,
@@ -127,21 +148,35 @@ impl Swarm {
         let Some(id) = peer.extensions.id_of(HW_LATER) else {
             return;
         };
-        let count = torrent.real_blocks(piece);
         let held = match dealt {
-            Dealt::NoneOfThePiece => Bitfield::all(count),
-            _ => self.grid.held(self.now, piece, count, key, demand),
+            Dealt::Nothing => Bitfield::none(0),
+            _ => {
+                let count = torrent.real_blocks(piece);
+                self.grid.held(self.now, piece, count, key, demand)
+            }
         };
         let said = Blocks {
-            piece: piece.get(),
+            piece: match dealt {
+                Dealt::Nothing => Blocks::ANY,
+                _ => piece.get(),
+            },
             bits: held.as_bytes(),
         };
+        let just_now = Some((self.now, said.piece));
+        if core::mem::replace(&mut peer.said_later, just_now) == just_now {
+            return;
+        }
         let payload = said.to_payload();
         peer.say(&Message::Extended {
             id,
             payload: &payload,
         });
     }
+}
+
+/// The pieces, of this length, that a player needs which waits for this one.
+pub(super) fn needed_from(piece: u32, length: u32) -> Range<u32> {
+    piece..piece.saturating_add((NEEDED / length.max(1)).max(1))
 }
 
 /// Whether a peer takes a refusal as "ask others, or me again in a moment".

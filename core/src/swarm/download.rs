@@ -3,24 +3,27 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::dealing::needed_from;
 use super::origins::origin_of;
 use super::provenance::{FROM_ORIGINS, FROM_PEERS};
-use super::torrent::Verdict;
+use super::torrent::{Torrent, Verdict};
 use super::{Event, Order, Swarm};
 use crate::assembler::{Partial, Received};
 use crate::bitfield::Bitfield;
 use crate::cache::Cached;
 use crate::ids::PeerKey;
-use crate::layout::{BLOCK_LENGTH, Block, PieceIndex};
+use crate::layout::{BLOCK_LENGTH, Block, Layout, PieceIndex};
 use crate::ordered::{Map, Set};
 use crate::peer::{Fault, Peer};
 use crate::selector;
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 use crate::window::Moved;
 use crate::wire::Message;
 
 /// How long a peer that refused a block is not asked for it.
 pub(super) const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// The same of what a player needs now.
+const ASK_AGAIN_IN_NEED: Duration = Duration::from_millis(150);
 /// Pieces let go before a peer said whether it wants to hear of that.
 const MAX_UNTOLD: usize = 256;
 /// Blocks nobody asked for that a peer may send beyond those we took back.
@@ -141,6 +144,7 @@ impl Swarm {
             return Ok(());
         }
         peer.snubbed = false;
+        peer.wary.came(self.now);
         self.keep_block(key, block, data)
     }
 
@@ -361,8 +365,8 @@ impl Swarm {
                 self.share_piece(piece, key);
                 // Perhaps it let the piece go, perhaps it is busy; asking at once again would go
                 // on for ever.
+                let until = self.asked_again(piece);
                 if !chokes && let Some(peer) = self.peers.get_mut(&key) {
-                    let until = self.now + ASK_AGAIN;
                     if peer.v2 {
                         peer.parts.refuse(piece, begin / BLOCK_LENGTH, count, until);
                     } else {
@@ -373,6 +377,20 @@ impl Swarm {
             None => peer.excused = peer.excused.saturating_sub(1),
         }
         Ok(())
+    }
+
+    /// When somebody who refused some of a piece may be asked for it again.
+    pub(super) fn asked_again(&self, piece: u32) -> Instant {
+        let layout = self.torrent.as_ref().map(Torrent::layout);
+        let length = layout.map_or(0, Layout::standard_piece_length);
+        let needs = self.needs();
+        let is_needed = needs.is_some_and(|from| needed_from(from, length).contains(&piece));
+        let pause = if is_needed {
+            ASK_AGAIN_IN_NEED
+        } else {
+            ASK_AGAIN
+        };
+        self.now + pause
     }
 
     /// All requests to a peer are void.

@@ -15,7 +15,9 @@ use crate::time::{Duration, Instant};
 use crate::wire::HashSpan;
 
 /// How long a hash request may go unanswered before another peer is asked.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_millis(1500);
+/// After so many refusals it is not tried again before that.
+const HASTY: u32 = 3;
 /// Hashes of a piece layer asked for at a time.
 const LAYER_SPAN: u32 = 512;
 /// Hash requests of one peer that may wait for storage.
@@ -40,6 +42,16 @@ pub(super) struct Wanted {
     pub asked: Option<(PeerKey, Instant)>,
     /// Who refused last, and when.
     pub refused: Option<(PeerKey, Instant)>,
+    /// How often that happened.
+    pub refusals: u32,
+}
+
+impl Wanted {
+    /// Whether whoever refused last may be asked again.
+    pub fn is_rested(&self, now: Instant) -> bool {
+        let refused = self.refused;
+        refused.is_none_or(|(_, at)| now.since(at) > PATIENCE)
+    }
 }
 
 /// A request of a peer that waits for leaves from storage.
@@ -76,6 +88,7 @@ impl HashDesk {
             purpose: Purpose::Leaves(torrent_piece),
             asked: None,
             refused: None,
+            refusals: 0,
         };
         self.wanted.entry(span).or_insert(wanted);
     }
@@ -91,6 +104,7 @@ impl HashDesk {
                 purpose: Purpose::Layer(file),
                 asked: None,
                 refused: None,
+                refusals: 0,
             };
             self.wanted.entry(span).or_insert(wanted);
         }
@@ -109,10 +123,12 @@ impl HashDesk {
 
     /// What nobody was asked for, or what whoever was asked has kept for too long.
     pub fn due(&self, now: Instant) -> Vec<(HashSpan, Wanted)> {
-        let is_over = |since: Option<(PeerKey, Instant)>| {
-            since.is_none_or(|(_, at)| now.since(at) > PATIENCE)
+        let is_over = |at: Instant| now.since(at) > PATIENCE;
+        let is_due = |wanted: &Wanted| match (wanted.asked, wanted.refused) {
+            (Some((_, at)), _) => is_over(at),
+            (None, Some((_, at))) => wanted.refusals <= HASTY || is_over(at),
+            (None, None) => true,
         };
-        let is_due = |wanted: &Wanted| is_over(wanted.asked.or(wanted.refused));
         self.wanted
             .iter()
             .filter(|(_, wanted)| is_due(wanted))
@@ -132,6 +148,7 @@ impl HashDesk {
         if let Some(wanted) = self.wanted.get_mut(span) {
             wanted.asked = wanted.asked.filter(|(asked, _)| *asked != peer);
             wanted.refused = Some((peer, now));
+            wanted.refusals += 1;
         }
     }
 

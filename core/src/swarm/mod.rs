@@ -84,6 +84,8 @@ pub struct Swarm {
     chokes_due: Option<Instant>,
     /// Until when nothing is urgent, for whoever watches has enough.
     calm_until: Option<Instant>,
+    /// When whoever watches has played all that it has, as it was last said.
+    dry_at: Option<Instant>,
     /// Bytes of blocks that may be given before the driver allows more.
     upload_allowance: Option<u64>,
     outputs: VecDeque<Output>,
@@ -168,6 +170,7 @@ impl Swarm {
             starving: None,
             chokes_due: None,
             calm_until: None,
+            dry_at: None,
             upload_allowance: None,
             outputs: VecDeque::new(),
             dirty: Set::new(),
@@ -282,6 +285,7 @@ impl Swarm {
     }
 
     fn open(&mut self, key: PeerKey, transport: Transport, dialled: bool, name: String) {
+        self.make_places();
         if self.peers.len() >= self.config.max_peers {
             self.outputs
                 .push_back(Output::Close(key, Some(Fault::Full)));

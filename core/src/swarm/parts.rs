@@ -7,7 +7,6 @@
 use alloc::vec::Vec;
 
 use super::Swarm;
-use super::download::ASK_AGAIN;
 use super::torrent::Torrent;
 use crate::bitfield::Bitfield;
 use crate::ids::PeerKey;
@@ -51,6 +50,14 @@ impl Swarm {
 
     /// A peer says which blocks of a piece it would not send now.
     pub(super) fn put_off(&mut self, key: PeerKey, said: Blocks<'_>) -> Result<(), Fault> {
+        let until = self.asked_again(said.piece);
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.put_off = Some(self.now);
+            if said.piece == Blocks::ANY {
+                peer.wary.refused(self.now, until);
+                return Ok(());
+            }
+        }
         let count = self.blocks_of(said.piece)?;
         let (Some(peer), Some(count)) = (self.peers.get_mut(&key), count) else {
             return Ok(());
@@ -58,7 +65,6 @@ impl Swarm {
         let blocks = Bitfield::from_bytes(said.bits, count).ok_or(Fault::BadMessage)?;
         let is_wanted = |torrent: &Torrent| torrent.wants(said.piece);
         if self.torrent.as_ref().is_some_and(is_wanted) {
-            let until = self.now + ASK_AGAIN;
             peer.parts.put_off(said.piece, blocks, until);
         }
         Ok(())

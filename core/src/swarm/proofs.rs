@@ -10,10 +10,13 @@ use crate::ids::PeerKey;
 use crate::layout::{FileIndex, PieceIndex};
 use crate::ordered::Map;
 use crate::peer::{Fault, Peer};
+use crate::time::Instant;
 use crate::wire::{HashSpan, Message};
 
 /// Hash requests out to one peer.
 pub(super) const MAX_OUT: usize = 32;
+/// Knuth's multiplier, by which neighbours are chosen in another order for each piece.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Swarm {
     /// Sends the hash requests that nobody answers yet.
@@ -25,7 +28,7 @@ impl Swarm {
             return;
         }
         for (span, wanted) in torrent.hashes.due(self.now) {
-            let Some(key) = choose(&self.peers, &span, &wanted) else {
+            let Some(key) = choose(&self.peers, &span, &wanted, self.now) else {
                 continue;
             };
             if let Some(peer) = self.peers.get_mut(&key) {
@@ -196,8 +199,14 @@ impl Swarm {
 }
 
 /// Whom to ask: a peer that means v2, has the piece if it is about one, has not been asked already,
-/// and is least busy; the one that refused only if there is no other.
-fn choose(peers: &Map<PeerKey, Peer>, span: &HashSpan, wanted: &Wanted) -> Option<PeerKey> {
+/// and is least busy; the one that refused only later and if there is no other. Rather somebody who
+/// gives blocks of it than a seed that deals its blocks out, for of that one everybody asks what is new.
+fn choose(
+    peers: &Map<PeerKey, Peer>,
+    span: &HashSpan,
+    wanted: &Wanted,
+    now: Instant,
+) -> Option<PeerKey> {
     let able = |peer: &&Peer| {
         let has = match wanted.purpose {
             Purpose::Leaves(piece) => peer.has_any(piece.get()),
@@ -211,9 +220,12 @@ fn choose(peers: &Map<PeerKey, Peer>, span: &HashSpan, wanted: &Wanted) -> Optio
             .refused
             .is_some_and(|(refuser, _)| refuser == peer.key)
     };
-    peers
-        .values()
-        .filter(able)
-        .min_by_key(|peer| (refused(peer), peer.hash_requests.len(), peer.key))
-        .map(|peer| peer.key)
+    let order = |peer: &&Peer| {
+        let luck = (peer.key.0 ^ u64::from(span.index)).wrapping_mul(SPREAD);
+        let is_doubtful = refused(peer) || peer.snubbed || peer.pipeline.is_doubted();
+        let is_asked = peer.is_seed() && peer.deals(now);
+        (is_doubtful, is_asked, peer.hash_requests.len(), luck)
+    };
+    let best = peers.values().filter(able).min_by_key(order)?;
+    (!refused(best) || wanted.is_rested(now)).then_some(best.key)
 }

@@ -17,6 +17,8 @@ const MAX_CHUNK: usize = 1 << 20;
 
 /// Who has this much of a film ahead can wait for the next block.
 const ENOUGH: Duration = Duration::from_secs(3);
+/// And who has no more than this is in need: a little more than a player begins with.
+const NEED: Duration = Duration::from_millis(1500);
 
 impl Swarm {
     pub(super) fn reader_opened(&mut self, reader: ReaderId, file: FileIndex, range: Range<u64>) {
@@ -31,6 +33,7 @@ impl Swarm {
         };
         // It may have nothing of what it wants now.
         self.calm_until = None;
+        self.dry_at = self.dry_at.map(|_| self.now);
         let file_start = span.start - range.start;
         torrent.readers.insert(
             reader,
@@ -63,6 +66,18 @@ impl Swarm {
     /// Whoever watches need not be in a hurry as long as they have more than this.
     pub(super) fn has_ahead(&mut self, ahead: Duration) {
         self.calm_until = Some(self.now + (ahead - ENOUGH));
+        self.dry_at = Some(self.now + ahead);
+    }
+
+    /// The piece for which somebody waits who watches and has hardly anything left to play. Who reads
+    /// as fast as it comes always waits, and is never in need.
+    pub(super) fn needs(&self) -> Option<u32> {
+        self.dry_at.filter(|dry| self.now + NEED > *dry)?;
+        let torrent = self.torrent.as_ref()?;
+        let waiting = self.waiting.iter();
+        let heads = waiting.filter_map(|reader| Some(torrent.readers.get(reader)?.head));
+        let (piece, _) = torrent.layout().piece_at(heads.min()?)?;
+        Some(piece.get())
     }
 
     pub(super) fn reader_closed(&mut self, reader: ReaderId) {

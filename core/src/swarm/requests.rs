@@ -4,11 +4,11 @@
 use alloc::vec::Vec;
 
 use super::torrent::Torrent;
-use super::{Swarm, hashes, proofs};
+use super::{Swarm, download::ASK_AGAIN, hashes, proofs};
 use crate::assembler::Partial;
 use crate::bitfield::Bitfield;
 use crate::ids::{PeerId, PeerKey};
-use crate::layout::Block;
+use crate::layout::{BLOCK_LENGTH, Block};
 use crate::ordered::{Map, Set};
 use crate::peer::Peer;
 use crate::picker::Pick;
@@ -19,6 +19,10 @@ use crate::wire::Message;
 
 /// Blocks asked at once of a peer in a crowd that has not delivered yet.
 const FEW: u32 = 4;
+
+/// Blocks of a piece asked at once of a peer that deals its blocks out, or a quarter of them if that is
+/// more: it may refuse all of them, and says so once it is asked.
+const OF_ONE_PIECE: usize = 4;
 
 /// Blocks, by piece, that a peer is not asked for.
 type Spared = Map<u32, Bitfield>;
@@ -47,6 +51,11 @@ impl Swarm {
         // might give sooner.
         let is_new = self.crowded && !peer.has_delivered();
         let most = if is_new { FEW } else { u32::MAX };
+        let blocks = (torrent.layout().standard_piece_length() / BLOCK_LENGTH) as usize;
+        let deals = peer.deals(self.now);
+        let of_one_piece = deals.then_some(OF_ONE_PIECE.max(blocks / 4));
+        let before = peer.pipeline.outstanding();
+        let most = most.min(before.saturating_add(peer.wary.may()));
         let is_urgent =
             |torrent: &Torrent, piece: u32| torrent.window.urgent().any(|urgent| urgent == piece);
         let spare = |torrent: &Torrent, piece: u32| {
@@ -55,7 +64,8 @@ impl Swarm {
         };
         while peer.pipeline.room() > 0 && peer.pipeline.outstanding() < most {
             let may = |piece: u32| {
-                !left.contains(&piece) && may_ask_of(torrent, peer, piece, spare(torrent, piece))
+                !left.contains(&piece)
+                    && may_ask_of(torrent, peer, piece, of_one_piece, spare(torrent, piece))
             };
             let urgent = torrent.window.urgent().filter(|_| is_fit);
             let piece = match torrent.picker.next(urgent, may) {
@@ -94,6 +104,8 @@ impl Swarm {
                 self.is_asking = true;
             }
         }
+        let asked = peer.pipeline.outstanding() - before;
+        peer.wary.asked(asked, self.now + ASK_AGAIN);
         self.retract(&evicted);
     }
 
@@ -173,8 +185,14 @@ impl Swarm {
 }
 
 /// Whether there is a block of a piece that a peer may be asked for, beside those spared.
-fn may_ask_of(torrent: &Torrent, peer: &Peer, piece: u32, spare: Option<&Bitfield>) -> bool {
-    if !peer.has_any(piece) {
+fn may_ask_of(
+    torrent: &Torrent,
+    peer: &Peer,
+    piece: u32,
+    most: Option<usize>,
+    spare: Option<&Bitfield>,
+) -> bool {
+    if !peer.has_any(piece) || most.is_some_and(|most| peer.pipeline.count_of(piece) >= most) {
         return false;
     }
     let Some(partial) = torrent.assembler.piece(piece) else {

@@ -8,9 +8,14 @@ use crate::time::{Duration, Instant};
 /// How long a reader waits for what nobody has before others are looked for. In a crowd what is
 /// lacking often comes within the second.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long at the most in a crowd, while it is given other things that it wants. When a film begins
+/// everybody waits for pieces of which nobody has the whole, and is none the better for asking.
+const LONG_PATIENCE: Duration = Duration::from_secs(8);
+/// So many are a crowd.
+const MANY: usize = 12;
 
 /// The longest pause before they are looked for again.
-const MAX_PAUSE: Duration = Duration::from_secs(60);
+const MAX_PAUSE: Duration = Duration::from_secs(30);
 
 /// A hunger that has not been stilled.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +24,10 @@ pub(super) struct Starving {
     next: Instant,
     /// How long is waited after that.
     pause: Duration,
+    /// Until when it is put off while other things come.
+    patient_until: Instant,
+    /// What had come when that was last looked at.
+    received: u64,
 }
 
 impl Swarm {
@@ -28,16 +37,41 @@ impl Swarm {
             self.starving = None;
             return;
         }
+        let received = self.totals.received.total();
         let hunger = self.starving.get_or_insert(Starving {
             next: self.now + PATIENCE,
             pause: PATIENCE * 2,
+            patient_until: self.now + LONG_PATIENCE,
+            received,
         });
         if hunger.next > self.now {
             return;
         }
+        let came = received - core::mem::replace(&mut hunger.received, received);
+        let may_wait = came > 0 && self.now < hunger.patient_until;
+        if may_wait && self.peers.len() >= MANY && !self.is_left_behind() {
+            self.starving = self.starving.map(|hunger| Starving {
+                next: self.now + PATIENCE,
+                ..hunger
+            });
+            return;
+        }
+        let Some(hunger) = &mut self.starving else {
+            return;
+        };
         hunger.next = self.now + hunger.pause;
         hunger.pause = (hunger.pause * 2).min(MAX_PAUSE);
         self.outputs.push_back(Output::Introduction(News::Starving));
+    }
+
+    /// Whether the others have moved on: most of them have something that is far ahead of us.
+    fn is_left_behind(&self) -> bool {
+        let Some(torrent) = &self.torrent else {
+            return false;
+        };
+        let others = self.peers.values().filter(|peer| !peer.is_seed()).count();
+        let mut wanted = torrent.window.pieces();
+        wanted.any(|piece| torrent.availability.of(piece) as usize * 2 > others)
     }
 
     /// Whether a reader waits for a piece that nobody has whom we know.

@@ -26,6 +26,8 @@ pub(super) struct Load {
     pub rate: u64,
     /// Bytes that we have promised.
     pub queued: u64,
+    /// How long that takes to send.
+    pub line: Duration,
     /// Whether that is more than we can send.
     pub is_busy: bool,
 }
@@ -37,10 +39,12 @@ impl Swarm {
         let takes = |peer: &&Peer| peer.sent.per_second(self.now) > 0;
         let queued = self.peers.values().filter(takes).map(Peer::backlog).sum();
         let rate = self.totals.sent.per_second(self.now);
+        let line = time_of(queued, rate);
         Load {
             rate,
             queued,
-            is_busy: time_of(queued, rate) > BUSY,
+            line,
+            is_busy: line > BUSY,
         }
     }
 
@@ -49,7 +53,13 @@ impl Swarm {
         let rate = self.totals.sent.per_second(self.now);
         self.best_sent.note(self.now, rate);
         let now = self.now;
-        let is_due = |peer: &Peer| peer.wants && peer.hw_state().is_some() && peer.is_untold(now);
+        // Who gives to us is to know what is needed, and how soon.
+        let haste = (self.needs(), self.is_calm());
+        let told = |peer: &Peer| peer.told.map_or_else(State::default, |(_, told)| told);
+        let is_old = |told: State| (told.needs, told.is_calm) == haste;
+        let is_news = |peer: &Peer| peer.wants || (peer.wanted && !is_old(told(peer)));
+        let is_due =
+            |peer: &Peer| is_news(peer) && peer.hw_state().is_some() && peer.is_untold(now);
         if !self.peers.values().any(is_due) {
             return;
         }
@@ -91,6 +101,8 @@ impl Swarm {
             idle: if is_busy { 0 } else { kib(idle) },
             queued: kib(load.queued),
             is_busy,
+            needs: self.needs(),
+            is_calm: self.is_calm(),
         }
     }
 

@@ -6,7 +6,7 @@ use super::Swarm;
 use super::requests::request;
 use crate::ids::PeerKey;
 use crate::layout::{BLOCK_LENGTH, Block};
-use crate::peer::{Fault, Peer};
+use crate::peer::{Fault, Peer, Wary};
 use crate::selector;
 use crate::time::{Duration, Instant, time_of};
 use crate::wire::Message;
@@ -29,6 +29,9 @@ const GREET_WITHIN: Duration = Duration::from_secs(15);
 const SPEAK_AFTER: Duration = Duration::from_secs(2);
 /// We say something at least this often (BEP 3: two minutes).
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// What a player needs now is asked of a second peer after so long, however long it should take.
+const NEED_PATIENCE: Duration = Duration::from_millis(500);
 
 impl Swarm {
     pub(super) fn set_tick(&mut self) {
@@ -73,6 +76,18 @@ impl Swarm {
         self.ask_for_metadata();
         self.say_states();
         self.tell_news();
+        // Who is in need gets what others would be refused.
+        let is_in_need = self.needs().is_some();
+        for peer in self.peers.values_mut() {
+            if peer.wary.wakes(self.now) || (is_in_need && peer.wary.may() == 0) {
+                peer.wary = if is_in_need {
+                    Wary::default()
+                } else {
+                    peer.wary
+                };
+                self.dirty.insert(peer.key);
+            }
+        }
         // Whoever was put off may be asked again.
         let put_off = self.peers.values().filter(|peer| peer.parts.has_refused());
         self.dirty.extend(put_off.map(|peer| peer.key));
@@ -84,6 +99,7 @@ impl Swarm {
         let Some(torrent) = &self.torrent else { return };
         // In a crowd a peer that others load, too, is only slow now and then.
         let indulgence = if self.crowded { 2 } else { 1 };
+        let needs = self.needs();
         let mut late: Vec<Block> = Vec::new();
         let mut doubted: Vec<PeerKey> = Vec::new();
         for piece in torrent.urgent() {
@@ -98,10 +114,13 @@ impl Swarm {
                 let Some(peer) = asked[0].and_then(|key| self.peers.get(&key)) else {
                     continue;
                 };
+                let is_needed = needs == Some(piece);
                 if self.is_silent(peer, block, best) {
                     doubted.push(peer.key);
                     late.push(block);
-                } else if self.is_slow(peer, block, best, indulgence) {
+                } else if self.is_slow(peer, block, best, indulgence)
+                    || (is_needed && self.is_overdue(peer, block))
+                {
                     late.push(block);
                 }
             }
@@ -146,6 +165,18 @@ impl Swarm {
         let rate = peer.pipeline.rate(self.now);
         let is_long = |best| time_of(ahead, rate) > selector::reasonable(best) * indulgence;
         is_there && rate > 0 && best.is_some_and(is_long)
+    }
+
+    /// Whether a peer owes a block for longer than one waits who needs it, and will for a while.
+    fn is_overdue(&self, peer: &Peer, block: Block) -> bool {
+        let mut ahead = 0;
+        let mut out = peer.pipeline.iter();
+        let found = out.find(|out| {
+            ahead += u64::from(out.block.length);
+            out.block == block
+        });
+        let is_late = found.is_some_and(|out| self.now.since(out.at) > NEED_PATIENCE);
+        is_late && time_of(ahead, peer.pipeline.rate(self.now)) > NEED_PATIENCE
     }
 
     /// Asks the fastest of the others for a block; whether there is one.

@@ -55,7 +55,8 @@ impl Swarm {
         if refused {
             peer.refuse(block);
         }
-        if let Some(demand) = demand.filter(|_| dealt != Dealt::Now && is_by_block) {
+        let is_told = dealt == Dealt::Nothing || (dealt == Dealt::Later && is_by_block);
+        if let Some(demand) = demand.filter(|_| is_told) {
             self.say_held(key, block.piece, demand, dealt);
         }
         Ok(())

@@ -223,13 +223,16 @@ impl DontHave {
 /// most significant bit first; none of them if it gave the piece up. A `have` of the piece replaces it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Blocks<'a> {
-    /// The piece.
+    /// The piece, or [`ANY`](Self::ANY) of them.
     pub piece: u32,
     /// One bit a block of 16 KiB.
     pub bits: &'a [u8],
 }
 
 impl<'a> Blocks<'a> {
+    /// In `hw_later`: whatever piece is asked for.
+    pub const ANY: u32 = u32::MAX;
+
     /// Read an extended message's payload.
     ///
     /// # Errors
@@ -250,8 +253,9 @@ impl<'a> Blocks<'a> {
     }
 }
 
-/// `hw_state`: how much its sender has to give, as it says itself. Nine bytes: two big-endian numbers
-/// and a byte of flags, of which the lowest means busy.
+/// `hw_state`: how much its sender has to give, as it says itself, and whether it is in need. Nine
+/// bytes: two big-endian numbers and a byte of flags, 1 for busy, 2 for in need, 4 for calm; then, if
+/// it is in need, four of the piece where that begins.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct State {
     /// KiB per second of upload that nobody uses; 0 if it does not know.
@@ -260,6 +264,10 @@ pub struct State {
     pub queued: u32,
     /// Whether more is wanted of it than it can send.
     pub is_busy: bool,
+    /// The piece for which somebody waits there who watches and has hardly anything left to play.
+    pub needs: Option<u32>,
+    /// Whether who watches there has enough ahead to wait for others to pass things on.
+    pub is_calm: bool,
 }
 
 impl State {
@@ -272,16 +280,26 @@ impl State {
         Ok(Self {
             idle: u32::from_be_bytes(array(&said[..4])),
             queued: u32::from_be_bytes(array(&said[4..8])),
-            is_busy: said[8] & 1 == 1,
+            is_busy: said[8] & 1 != 0,
+            needs: match payload[9..].first_chunk() {
+                Some(piece) if said[8] & 2 != 0 => Some(u32::from_be_bytes(*piece)),
+                _ => None,
+            },
+            is_calm: said[8] & 4 != 0,
         })
     }
 
     /// The payload of an extended message.
-    pub fn to_payload(self) -> [u8; 9] {
-        let mut payload = [0; 9];
-        payload[..4].copy_from_slice(&self.idle.to_be_bytes());
-        payload[4..8].copy_from_slice(&self.queued.to_be_bytes());
-        payload[8] = self.is_busy.into();
+    pub fn to_payload(self) -> Vec<u8> {
+        let flags = [self.is_busy, self.needs.is_some(), self.is_calm];
+        let flags = (0..)
+            .zip(flags)
+            .map(|(bit, is_set)| u8::from(is_set) << bit);
+        let mut payload = Vec::with_capacity(13);
+        payload.extend(self.idle.to_be_bytes());
+        payload.extend(self.queued.to_be_bytes());
+        payload.push(flags.sum());
+        payload.extend(self.needs.into_iter().flat_map(u32::to_be_bytes));
         payload
     }
 }
@@ -345,10 +363,19 @@ mod tests {
             idle: 3000,
             queued: 70_000,
             is_busy: true,
+            needs: Some(70_001),
+            is_calm: true,
         };
-        let mut said = state.to_payload().to_vec();
+        let mut said = state.to_payload();
         assert_eq!(State::parse(&said), Ok(state));
         assert!(State::parse(&said[..8]).is_err() && State::parse(&[]).is_err());
+        for length in 9..13 {
+            let of_none = State {
+                needs: None,
+                ..state
+            };
+            assert_eq!(State::parse(&said[..length]), Ok(of_none));
+        }
         said.extend([7; 40]);
         assert_eq!(State::parse(&said), Ok(state));
     }

@@ -2,12 +2,13 @@
 
 use std::sync::{Mutex, OnceLock};
 
+use headwater_core::ids::ReaderId;
 use headwater_core::metainfo::create::Version;
 use headwater_core::rng::Rng;
 use headwater_core::swarm::{Config, Order};
 use headwater_core::time::{Duration, Instant};
 
-use crate::{Film, Link, Report, Sim};
+use crate::{Film, Link, NodeId, Report, Sim};
 
 /// Bytes a second of a viewer's uplink.
 pub const UP: u64 = 1_250_000;
@@ -49,6 +50,35 @@ pub struct Crowd {
     pub version: Version,
 }
 
+/// How far a crowd is.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// Since the first of them came.
+    pub at: Duration,
+    /// Pieces that each has read, in rising order.
+    pub pieces: Vec<u64>,
+    /// Bytes of payload that the seed has sent.
+    pub seed_sent: u64,
+}
+
+impl std::fmt::Display for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let part = |share: usize| self.pieces[(self.pieces.len() - 1) * share / 100];
+        write!(
+            f,
+            "after {:?}: pieces read by the last {}, at 2 % {}, 10 % {}, 50 % {}, by the first {}; \
+             the seed sent {} MB",
+            self.at,
+            part(0),
+            part(2),
+            part(10),
+            part(50),
+            part(100),
+            self.seed_sent / 1_000_000
+        )
+    }
+}
+
 /// A film of so many pieces, made once.
 pub fn film_of(pieces: u64, piece: u32) -> &'static Film {
     film_as(Version::V2, pieces, piece)
@@ -76,6 +106,11 @@ impl Crowd {
 
     /// Lets it happen: what it did.
     pub fn run(&self, seed: u64) -> Report {
+        self.run_told(seed, ANNOUNCE, |_| {})
+    }
+
+    /// The same, and says all so many seconds of its time how far everybody is.
+    pub fn run_told(&self, seed: u64, every: Duration, tell: impl Fn(&Progress)) -> Report {
         let film = film_as(self.version, self.pieces, self.piece);
         let mut luck = Rng::seeded(seed ^ 0xc0de);
         let mut sim = Sim::seeded(seed).forgetful();
@@ -98,17 +133,41 @@ impl Crowd {
             sim.join(viewer, OFFERS);
             viewers.push((viewer, sim.watch_all(viewer)));
         }
-        // Who has not had it all announces itself again, as a page does.
-        let mut next = ANNOUNCE;
-        while !sim.run_until_ended(Instant::START + next) && next < LONGEST {
-            next += ANNOUNCE;
-            for (viewer, reader) in &viewers {
-                if sim.node(*viewer).watches[reader].ended.is_none() {
-                    sim.join(*viewer, OFFERS);
-                }
+        let (mut until, mut announces) = (every, ANNOUNCE);
+        while !sim.run_until_ended(Instant::START + until.min(announces)) && announces < LONGEST {
+            if until <= announces {
+                tell(&self.progress(&sim, seeder, &viewers, until));
+                until += every;
+            } else {
+                // Who has not had it all announces itself again, as a page does.
+                announces += ANNOUNCE;
+                let waits = |(viewer, reader): &&(NodeId, ReaderId)| {
+                    sim.node(*viewer).watches[reader].ended.is_none()
+                };
+                let waiting: Vec<_> = viewers.iter().filter(waits).map(|(it, _)| *it).collect();
+                waiting
+                    .into_iter()
+                    .for_each(|viewer| sim.join(viewer, OFFERS));
             }
         }
         Report::of(&sim, film.length(), &viewers)
+    }
+
+    fn progress(
+        &self,
+        sim: &Sim,
+        seeder: NodeId,
+        viewers: &[(NodeId, ReaderId)],
+        at: Duration,
+    ) -> Progress {
+        let had = |(viewer, reader): &(NodeId, ReaderId)| sim.node(*viewer).watches[reader].had();
+        let mut had: Vec<u64> = viewers.iter().map(had).collect();
+        had.sort_unstable();
+        Progress {
+            at,
+            pieces: had.iter().map(|had| had / u64::from(self.piece)).collect(),
+            seed_sent: sim.node(seeder).swarm.stats(sim.now()).sent,
+        }
     }
 
     fn set(&self, config: &mut Config) {

@@ -110,6 +110,11 @@ impl Sim {
         self.hosts.iter().map(|host| host.sent).sum()
     }
 
+    /// Bytes that left a node.
+    pub fn bytes_sent_by(&self, id: NodeId) -> u64 {
+        self.hosts[id.0].sent
+    }
+
     /// When every piece had been with one and with two viewers, and the payload that seeds had sent then.
     pub const fn copies(&self) -> [Option<(Instant, u64)>; 2] {
         self.copies.reached
@@ -280,6 +285,9 @@ impl Sim {
         let file = self.file(id, file);
         let watch = Watch::new(self.now, range.start, range.end, player);
         self.nodes[id.0].watches.insert(reader, watch);
+        if player.is_some_and(|player| player.tells) {
+            self.input(id, Input::Ahead(Duration::ZERO));
+        }
         self.input(
             id,
             Input::ReaderOpened {

@@ -58,6 +58,8 @@ pub struct Report {
     pub duplicates: f64,
     /// Bytes sent that are no payload, as share of all.
     pub control: f64,
+    /// The same of what seeds sent.
+    pub seed_control: f64,
     /// Films' worth of payload that the seeds sent.
     pub seed_copies: f64,
     /// Until every piece had been with one viewer.
@@ -89,6 +91,7 @@ impl Report {
         let last = ended.iter().copied().fold(0.0, f64::max);
         let (mut seeds, mut links) = (Vec::new(), Vec::new());
         let (mut sent, mut by_seeds, mut received, mut wasted) = (0, 0, 0, 0);
+        let mut all_by_seeds = 0;
         for id in sim.ids() {
             let (node, link) = (sim.node(id), sim.link(id));
             let stats = node.swarm.stats(sim.now());
@@ -98,6 +101,7 @@ impl Report {
             if node.is_seeder() {
                 seeds.push(link.up);
                 by_seeds += stats.sent;
+                all_by_seeds += sim.bytes_sent_by(id);
             } else {
                 links.push((link.up, link.down));
             }
@@ -138,6 +142,7 @@ impl Report {
             offload: 1.0 - share(by_seeds, received),
             duplicates: share(wasted, received),
             control: share(sim.bytes_sent().saturating_sub(sent), sim.bytes_sent()),
+            seed_control: share(all_by_seeds.saturating_sub(by_seeds), all_by_seeds),
             seed_copies: films(by_seeds),
             one_copy: spread(sim.copies()[0]),
             two_copies: spread(sim.copies()[1]),

@@ -4,7 +4,7 @@
 //! there are, some by turn and the others to who bears least of a few, and nobody more than it can
 //! bear. No messages: an introduction is a connection.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use headwater_core::rng::Rng;
 use headwater_core::time::{Duration, Instant};
@@ -15,6 +15,9 @@ use crate::{NodeId, OFFERS, Sim};
 const MOST: u32 = 4 * OFFERS as u32;
 /// The same for a seed: whoever lacks a source is sent to it, whether it has room or not.
 const MOST_BY_SEED: u32 = 2000;
+/// Beyond that, so many within so long.
+const TRICKLE: u32 = 16;
+const TRICKLE_TIME: Duration = Duration::from_secs(4);
 /// What was borne so long ago does not count.
 const INTERVAL: Duration = Duration::from_secs(120);
 /// Peers compared to find one that bears less.
@@ -24,9 +27,41 @@ const COMPARED: usize = 2;
 pub(crate) struct Tracker {
     seeds: Ring,
     others: Ring,
-    introduced: BTreeMap<NodeId, u32>,
+    introduced: BTreeMap<NodeId, Borne>,
     /// Since when that counts.
     counted: Instant,
+}
+
+/// What a peer was introduced to of late.
+#[derive(Clone, Debug, Default)]
+struct Borne {
+    count: u32,
+    /// When the last few of those were.
+    late: VecDeque<Instant>,
+}
+
+/// How much a peer bears.
+#[derive(Clone, Copy)]
+struct Bound {
+    now: Instant,
+    most: u32,
+    trickle: u32,
+}
+
+impl Borne {
+    fn bears(&self, bound: Bound) -> bool {
+        let is_late = |at: &&Instant| bound.now.since(**at) < TRICKLE_TIME;
+        let of_late = self.late.iter().filter(is_late).count() as u32;
+        self.count < bound.most || of_late < bound.trickle
+    }
+
+    fn note(&mut self, now: Instant) {
+        self.count += 1;
+        self.late.push_back(now);
+        if self.late.len() > TRICKLE as usize {
+            self.late.pop_front();
+        }
+    }
 }
 
 /// Peers around a ring in an order that nobody chose, and whose turn it is.
@@ -38,17 +73,26 @@ struct Ring {
 
 impl Tracker {
     /// A node announces itself with so many offers: whom it is introduced to.
-    fn announce(&mut self, id: NodeId, is_seed: bool, offers: usize, rng: &mut Rng) -> Vec<NodeId> {
+    fn announce(
+        &mut self,
+        now: Instant,
+        id: NodeId,
+        is_seed: bool,
+        offers: usize,
+        rng: &mut Rng,
+    ) -> Vec<NodeId> {
         let wanted_seeds = match is_seed {
             true => 0,
             false => offers - (offers / 2).min(self.others.peers.len()),
         };
         let mut chosen = Vec::new();
         let borne = &mut self.introduced;
+        let bound = |most, trickle| Bound { now, most, trickle };
+        let (seed, other) = (bound(MOST_BY_SEED, TRICKLE), bound(MOST, 0));
         self.seeds
-            .choose(id, wanted_seeds, MOST_BY_SEED, borne, rng, &mut chosen);
+            .choose(id, wanted_seeds, seed, borne, rng, &mut chosen);
         let rest = offers - chosen.len();
-        self.others.choose(id, rest, MOST, borne, rng, &mut chosen);
+        self.others.choose(id, rest, other, borne, rng, &mut chosen);
         let mine = if is_seed {
             &mut self.seeds
         } else {
@@ -90,8 +134,8 @@ impl Ring {
         &mut self,
         id: NodeId,
         count: usize,
-        most: u32,
-        introduced: &mut BTreeMap<NodeId, u32>,
+        bound: Bound,
+        introduced: &mut BTreeMap<NodeId, Borne>,
         rng: &mut Rng,
         chosen: &mut Vec<NodeId>,
     ) {
@@ -102,9 +146,10 @@ impl Ring {
                 true => (self.turn, 1),
                 false => (rng.below(peers.max(1) as u32) as usize, COMPARED),
             };
-            let borne = |one: &NodeId| introduced.get(one).copied().unwrap_or(0);
+            let borne = |one: &NodeId| introduced.get(one).map_or(0, |borne| borne.count);
+            let bears = |one: &NodeId| introduced.get(one).is_none_or(|it| it.bears(bound));
             let around = (0..peers).map(|step| self.peers[(from + step) % peers]);
-            let bears = |one: &NodeId| *one != id && !chosen.contains(one) && borne(one) < most;
+            let bears = |one: &NodeId| *one != id && !chosen.contains(one) && bears(one);
             let Some(one) = around.filter(bears).take(compared).min_by_key(borne) else {
                 return;
             };
@@ -112,7 +157,7 @@ impl Ring {
                 let at = self.peers.iter().position(|peer| *peer == one);
                 self.turn = at.map_or(0, |at| (at + 1) % peers);
             }
-            *introduced.entry(one).or_default() += 1;
+            introduced.entry(one).or_default().note(bound.now);
             chosen.push(one);
         }
     }
@@ -130,8 +175,11 @@ impl Sim {
     /// introduced to. A page offers five at a time.
     pub fn join(&mut self, id: NodeId, offers: usize) {
         let is_seed = self.node(id).is_seeder();
-        self.tracker.forget_what_is_borne(self.now());
-        let chosen = self.tracker.announce(id, is_seed, offers, &mut self.luck);
+        let now = self.now();
+        self.tracker.forget_what_is_borne(now);
+        let chosen = self
+            .tracker
+            .announce(now, id, is_seed, offers, &mut self.luck);
         for other in chosen {
             if other != id && !self.are_connected(id, other) {
                 self.connect(id, other);

@@ -1,7 +1,7 @@
 //! Crowds, in ranges over seeds: what `cargo xtask bench swarm` measures at length.
 
 use headwater_core::metainfo::create::Version;
-use headwater_core::swarm::Order;
+use headwater_core::swarm::{Config, Order};
 use headwater_core::time::{Duration, Instant};
 use headwater_core::wire::extended::State;
 use headwater_sim::{
@@ -359,9 +359,9 @@ fn who_starves_among_neighbours_that_take_all_its_places_has_one_for_the_seed() 
 }
 
 /// Forty who read as fast as it comes, with 16 pieces ahead, around one seed with twice their uplink.
-fn in_step(seed: u64) -> (Sim, NodeId) {
+fn in_step() -> (Sim, NodeId) {
     let film = film_of(160, 256 * 1024);
-    let mut sim = Sim::seeded(seed).forgetful();
+    let mut sim = Sim::seeded(1).forgetful();
     let line = Link {
         up: 2 * UP,
         ..VIEWER
@@ -369,18 +369,21 @@ fn in_step(seed: u64) -> (Sim, NodeId) {
     let seeder = sim.seeder(film, line);
     sim.join(seeder, 0);
     for _ in 0..40 {
-        let viewer = sim.viewer_with(film, VIEWER, |config| {
-            config.window_bytes = 16 * 256 * 1024 * 4 / 3;
-        });
+        let viewer = sim.viewer_with(film, VIEWER, of_sixteen);
         sim.watch_all(viewer);
         sim.join(viewer, OFFERS);
     }
     (sim, seeder)
 }
 
+/// Sixteen pieces of 256 KiB ahead.
+fn of_sixteen(config: &mut Config) {
+    config.window_bytes = 16 * 256 * 1024 * 4 / 3;
+}
+
 #[test]
 fn nobody_is_dealt_more_than_a_few_blocks_at_a_time() {
-    let (mut sim, seeder) = in_step(1);
+    let (mut sim, seeder) = in_step();
     for step in 1..60 {
         sim.run_until(Instant::from_micros(step * 100_000));
         let peers = sim.node(seeder).swarm.peers(sim.now());
@@ -391,12 +394,10 @@ fn nobody_is_dealt_more_than_a_few_blocks_at_a_time() {
 
 #[test]
 fn who_is_behind_all_others_is_served_first() {
-    let (mut sim, seeder) = in_step(1);
+    let (mut sim, seeder) = in_step();
     sim.run_until(secs(15));
     let film = film_of(160, 256 * 1024);
-    let late = sim.viewer_with(film, VIEWER, |config| {
-        config.window_bytes = 16 * 256 * 1024 * 4 / 3;
-    });
+    let late = sim.viewer_with(film, VIEWER, of_sixteen);
     sim.connect(late, seeder);
     let reader = sim.watch_all(late);
     sim.run_until(secs(25));

@@ -22,12 +22,17 @@ const LEAST_SILENCE: Duration = Duration::from_secs(60);
 const NEAR_PERCENT: u8 = 5;
 const FARTHEST: u32 = 10;
 
+/// The time in which a trickle is counted.
+const TRICKLE_TIME: Duration = Duration::from_secs(4);
+
 /// How much a peer may be made to bear.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bound {
     pub(super) interval: Duration,
     /// Offers in an interval.
     pub(super) received: u32,
+    /// However many those are, so many within [`TRICKLE_TIME`].
+    pub(super) trickle: u32,
     /// Of those, from one and the same connection.
     pub(super) received_from_one: u32,
     /// Between two from the same connection.
@@ -126,17 +131,19 @@ impl Member {
     ) -> Option<u32> {
         self.forget(now, bound.interval);
         let by = short(connection);
-        let (mut count, mut from_it, mut is_rested) = (0, 0, true);
+        let (mut count, mut of_late, mut from_it, mut is_rested) = (0, 0, 0, true);
         let aged = self.received.iter().rev().map(|one| (one, one.age(now)));
         for (one, age) in aged.take_while(|(_, age)| *age < bound.interval) {
             count += 1;
+            of_late += u32::from(age < TRICKLE_TIME);
             if one.by == by {
                 from_it += 1;
                 is_rested &= age >= bound.pause;
             }
         }
         let is_free = is_rested && from_it < bound.received_from_one;
-        (count < bound.received && is_free).then_some(count)
+        let bears = count < bound.received || of_late < bound.trickle;
+        (bears && is_free).then_some(count)
     }
 
     /// How far it is from one who reads there, as offers it might have got instead: who plays what

@@ -22,6 +22,10 @@ const SAME_PAIR_PAUSE: Duration = Duration::from_secs(8);
 /// as after the page came back from the back/forward cache.
 const SAME_PAIR_SHORT_PAUSE: Duration = Duration::from_secs(2);
 
+/// A seed that has had its newcomers still gets so many in four seconds: who fell behind in a large
+/// crowd finds what it needs with nobody else, and a seed makes four places a second.
+const TRICKLE: u32 = 16;
+
 /// What one peer may be made to bear.
 pub(super) struct Rules {
     pub(super) interval: Duration,
@@ -222,11 +226,13 @@ impl Swarm {
         let usual = Bound {
             interval: rules.interval,
             received: self.most_offers * RECEIVED_PER_OFFER,
+            trickle: 0,
             received_from_one: rules.max_received_from_one,
             pause: SAME_PAIR_PAUSE,
         };
         let exceptional = Bound {
             received: rules.max_newcomers.max(usual.received),
+            trickle: TRICKLE,
             pause: SAME_PAIR_SHORT_PAUSE,
             ..usual
         };

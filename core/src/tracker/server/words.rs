@@ -34,7 +34,7 @@ pub struct ServerConfig {
     pub listing: Listing,
     /// Offers that reach one seed of one swarm in an interval, where more than four times k
     /// (what everybody bears) would come from viewers that have no source yet. Each costs the seed
-    /// a WebRTC connection it did not ask for.
+    /// a WebRTC connection it did not ask for. Four a second reach it beyond that.
     pub max_newcomers: u32,
     /// Offers that reach one peer of one swarm in an interval from one and the same connection.
     pub max_offers_received_from_one: u32,

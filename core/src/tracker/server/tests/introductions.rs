@@ -62,6 +62,28 @@ fn a_crowd_does_not_bury_the_only_seed() {
 }
 
 #[test]
+fn who_falls_behind_in_a_large_crowd_finds_its_seed_four_a_second() {
+    let mut world = World::new();
+    world.join(0, Some(0), 0);
+    for n in 1..2500 {
+        world.join(n, Some(9), 5);
+    }
+    world.take();
+    let to_seed = |world: &mut World, returns: core::ops::Range<u32>| {
+        for n in returns {
+            world.announce(announce(n, Some(9), 5), n);
+        }
+        let offers = world.offers();
+        offers.iter().filter(|(to, ..)| *to == conn(0)).count()
+    };
+    world.now += Duration::from_secs(20);
+    assert_eq!(to_seed(&mut world, 1..2), 1);
+    assert_eq!(to_seed(&mut world, 2..400), 15);
+    world.now += Duration::from_secs(4);
+    assert_eq!(to_seed(&mut world, 400..800), 16);
+}
+
+#[test]
 fn who_comes_back_early_is_sent_to_the_seed_again() {
     let mut world = World::new();
     world.join(0, Some(0), 0);

@@ -183,7 +183,12 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 fn figures(crowd: &Crowd, seed: u64, aim: &str) -> Vec<Figure> {
-    let report = crowd.run(seed);
+    let report = match std::env::var("PROGRESS").map(|secs| secs.parse()) {
+        Ok(Ok(secs)) => crowd.run_told(seed, Duration::from_secs(secs), |progress| {
+            eprintln!("seed {seed}, {progress}");
+        }),
+        _ => crowd.run(seed),
+    };
     let rate = crowd.viewer.up.min(crowd.seed_up) as f64;
     let start = 1.5 * crowd.window as f64 * f64::from(crowd.piece) / rate;
     let one_copy = 1.1 * crowd.length() as f64 / crowd.seed_up as f64;
@@ -203,6 +208,7 @@ fn figures(crowd: &Crowd, seed: u64, aim: &str) -> Vec<Figure> {
         Figure::new("first byte", "s", report.first_byte),
         Figure::new("duplicates", "%", report.duplicates * 100.0).aim(aim_if("<= 3".into())),
         Figure::new("control bytes", "%", report.control * 100.0),
+        Figure::new("of the seed's", "%", report.seed_control * 100.0),
         Figure::new("offload", "%", report.offload * 100.0),
         Figure::new("copies sent by the seed", "", report.seed_copies),
     ];

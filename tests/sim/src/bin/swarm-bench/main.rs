@@ -1,7 +1,8 @@
 //! `cargo xtask bench swarm`: the engine's crowds in virtual time, with an aim beside each figure.
 //!
 //! By itself it prints a table: `swarm-bench [--case NAME]... [--seeds N] [--list]`. With `--lines`
-//! it prints one measurement a line for xtask.
+//! it prints one measurement a line for xtask. `PROGRESS=10` says every ten seconds of a crowd's own
+//! time how far it is.
 
 mod chaos;
 mod cost;
