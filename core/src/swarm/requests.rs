@@ -52,7 +52,7 @@ impl Swarm {
         let is_new = self.crowded && !peer.has_delivered();
         let most = if is_new { FEW } else { u32::MAX };
         let blocks = (torrent.layout().standard_piece_length() / BLOCK_LENGTH) as usize;
-        let deals = peer.deals(self.now);
+        let deals = peer.v2 && peer.deals(self.now);
         let of_one_piece = deals.then_some(OF_ONE_PIECE.max(blocks / 4));
         let before = peer.pipeline.outstanding();
         let most = most.min(before.saturating_add(peer.wary.may()));

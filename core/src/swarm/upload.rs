@@ -55,8 +55,7 @@ impl Swarm {
         if refused {
             peer.refuse(block);
         }
-        let is_told = dealt == Dealt::Nothing || (dealt == Dealt::Later && is_by_block);
-        if let Some(demand) = demand.filter(|_| is_told) {
+        if let Some(demand) = demand.filter(|_| dealt != Dealt::Now && is_by_block) {
             self.say_held(key, block.piece, demand, dealt);
         }
         Ok(())
