@@ -35,6 +35,7 @@ export function attach(media: HTMLMediaElement, torrentId: TorrentId, { client =
   const listening = new AbortController();
   const ready = torrent.ready.then(async ({ files }) => {
     const file = choose(files, wanted);
+    torrent.secondsAhead = 0;
     if (media.preload !== "none") {
       // What the player will ask for first is fetched while the service worker comes up.
       const head = file.stream({ end: Math.min(file.length, HEAD_BYTES) });
@@ -80,7 +81,7 @@ function secondsAhead({ buffered, currentTime, playbackRate }: HTMLMediaElement)
 }
 
 function mediaError({ message }: MediaError): HeadwaterError {
-  return new HeadwaterError("mediaFailed", `The browser gave up on this file: ${message || "no reason given"}.`);
+  return new HeadwaterError("mediaFailed", `The browser gave up on this file: ${message || "no reason"}.`);
 }
 
 /** Enough of a film for its first frame. */

@@ -40,9 +40,19 @@ const FEATURES: [&str; 7] = [
     "--enable-multivalue",
 ];
 
-/// What `wasm-opt` is to do: twice over finds more, and so does knowing that memory begins as zeros and
-/// that nothing is at its very start, where the stack would end.
-const OPTIMISATIONS: [&str; 4] = ["-O3", "-O3", "--low-memory-unused", "--zero-filled-memory"];
+/// What `wasm-opt` is to do: it helps to know that memory begins as zeros and that nothing is at its
+/// very start, where the stack would end; and control flow taken apart and put together again makes
+/// what is downloaded smaller by a hundredth.
+const OPTIMISATIONS: [&str; 8] = [
+    "--low-memory-unused",
+    "--zero-filled-memory",
+    "-Os",
+    "--flatten",
+    "--rereloop",
+    "-Os",
+    "-Os",
+    "--strip-target-features",
+];
 
 /// How the engine is to be built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,16 +202,15 @@ fn wasm_opt() -> Option<PathBuf> {
     .find(|path| path.exists())
 }
 
-/// What the package was made from: this compiled module, with or without `wasm-opt`.
+/// What the package was made from: this compiled module, and what `wasm-opt` did to it.
 fn stamp(compiled: &Path) -> Result<String> {
     let metadata =
         fs::metadata(compiled).with_context(|| format!("no module at {}", compiled.display()))?;
     let modified = metadata.modified()?.duration_since(std::time::UNIX_EPOCH)?;
+    let optimisations = wasm_opt().map(|_| OPTIMISATIONS);
     Ok(format!(
-        "{} {} {:?} {}\n",
+        "{} {} {modified:?} {optimisations:?}\n",
         compiled.display(),
         metadata.len(),
-        modified,
-        wasm_opt().is_some()
     ))
 }

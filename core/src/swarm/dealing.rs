@@ -42,6 +42,8 @@ const SPARE_LINE: Duration = Duration::from_millis(250);
 const NEEDED: u32 = 1 << 20;
 /// Where fewer than this are here they know each other, and pass on what one of those behind was given.
 const MANY: usize = 32;
+/// A page that seeds has places for no crowd that large, and its engine is downloaded: it leaves that out.
+pub(super) const SERVES_CROWDS: bool = !cfg!(target_family = "wasm");
 /// While somebody is behind, the line is kept so short for it: beyond this nothing is given twice,
 /// and beyond that nothing at all to others.
 const SHORT_LINE: Duration = Duration::from_millis(60);
@@ -70,7 +72,7 @@ impl Swarm {
         let load = self.load();
         let peers = peers.filter(|peer| peer.wants).count();
         let turn = time_of(peers as u64 * u64::from(BLOCK_LENGTH), load.rate);
-        let is_one_behind = self.grid.is_one_behind(self.now);
+        let is_one_behind = SERVES_CROWDS && self.grid.is_one_behind(self.now);
         let is_busy = load.is_busy || (is_one_behind && load.line > SHORT_LINE) || is_calm;
         let turns = if is_busy {
             DENIED_TURNS_BUSY
@@ -103,7 +105,7 @@ impl Swarm {
         let copies = torrent.availability.rarity(piece);
         // Without its leaf a block proves nothing before its piece is whole, so pieces are dealt.
         let share = peer.v2.then_some(block.begin / BLOCK_LENGTH);
-        let is_behind = grid.is_behind(self.now, piece, copies, everybody);
+        let is_behind = SERVES_CROWDS && grid.is_behind(self.now, piece, copies, everybody);
         let is_full = peer.backlog() >= demand.hand || demand.waits;
         let has_enough = demand.is_crowd() && is_full && !is_behind;
         let length = torrent.layout().standard_piece_length();

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Swarm;
+use super::dealing::SERVES_CROWDS;
 use crate::bitfield::Bitfield;
 use crate::ids::PeerKey;
 use crate::layout::PieceIndex;
@@ -58,7 +59,7 @@ impl Swarm {
         torrent.availability.add(piece);
         let copies = torrent.availability.rarity(piece);
         torrent.picker.recount(piece, copies);
-        if torrent.complete {
+        if SERVES_CROWDS && torrent.complete {
             self.grid.spread(piece, copies, self.peers.len());
         }
         if is_full {

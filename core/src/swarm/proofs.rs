@@ -224,7 +224,8 @@ fn choose(
         let luck = (peer.key.0 ^ u64::from(span.index)).wrapping_mul(SPREAD);
         let is_doubtful = refused(peer) || peer.snubbed || peer.pipeline.is_doubted();
         let is_asked = peer.is_seed() && peer.deals(now);
-        (is_doubtful, is_asked, peer.hash_requests.len(), luck)
+        let worse = if is_doubtful { 2 * MAX_OUT } else { 0 } + if is_asked { MAX_OUT } else { 0 };
+        (worse + peer.hash_requests.len(), luck)
     };
     let best = peers.values().filter(able).min_by_key(order)?;
     (!refused(best) || wanted.is_rested(now)).then_some(best.key)

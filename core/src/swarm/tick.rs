@@ -97,8 +97,6 @@ impl Swarm {
     fn race(&mut self) {
         let best = self.best_expected();
         let Some(torrent) = &self.torrent else { return };
-        // In a crowd a peer that others load, too, is only slow now and then.
-        let indulgence = if self.crowded { 2 } else { 1 };
         let needs = self.needs();
         let mut late: Vec<Block> = Vec::new();
         let mut doubted: Vec<PeerKey> = Vec::new();
@@ -114,13 +112,10 @@ impl Swarm {
                 let Some(peer) = asked[0].and_then(|key| self.peers.get(&key)) else {
                     continue;
                 };
-                let is_needed = needs == Some(piece);
                 if self.is_silent(peer, block, best) {
                     doubted.push(peer.key);
                     late.push(block);
-                } else if self.is_slow(peer, block, best, indulgence)
-                    || (is_needed && self.is_overdue(peer, block))
-                {
+                } else if self.is_slow(peer, block, best, needs == Some(piece)) {
                     late.push(block);
                 }
             }
@@ -155,28 +150,23 @@ impl Swarm {
     }
 
     /// Whether what is in line before a block will take a peer longer than the fastest reasonably
-    /// needs.
-    fn is_slow(&self, peer: &Peer, block: Block, best: Option<Duration>, indulgence: u32) -> bool {
+    /// needs, or longer than who needs it waits.
+    fn is_slow(&self, peer: &Peer, block: Block, best: Option<Duration>, is_needed: bool) -> bool {
         let mut ahead = 0;
-        let is_there = peer.pipeline.iter().any(|out| {
+        let found = peer.pipeline.iter().find(|out| {
             ahead += u64::from(out.block.length);
             out.block == block
         });
         let rate = peer.pipeline.rate(self.now);
-        let is_long = |best| time_of(ahead, rate) > selector::reasonable(best) * indulgence;
-        is_there && rate > 0 && best.is_some_and(is_long)
-    }
-
-    /// Whether a peer owes a block for longer than one waits who needs it, and will for a while.
-    fn is_overdue(&self, peer: &Peer, block: Block) -> bool {
-        let mut ahead = 0;
-        let mut out = peer.pipeline.iter();
-        let found = out.find(|out| {
-            ahead += u64::from(out.block.length);
-            out.block == block
-        });
-        let is_late = found.is_some_and(|out| self.now.since(out.at) > NEED_PATIENCE);
-        is_late && time_of(ahead, peer.pipeline.rate(self.now)) > NEED_PATIENCE
+        let Some(out) = found.filter(|_| rate > 0) else {
+            return false;
+        };
+        // In a crowd a peer that others load, too, is only slow now and then.
+        let indulgence = if self.crowded { 2 } else { 1 };
+        let line = time_of(ahead, rate);
+        let is_long = |best| line > selector::reasonable(best) * indulgence;
+        let is_overdue = is_needed && self.now.since(out.at).min(line) > NEED_PATIENCE;
+        is_overdue || best.is_some_and(is_long)
     }
 
     /// Asks the fastest of the others for a block; whether there is one.

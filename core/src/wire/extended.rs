@@ -291,15 +291,13 @@ impl State {
 
     /// The payload of an extended message.
     pub fn to_payload(self) -> Vec<u8> {
-        let flags = [self.is_busy, self.needs.is_some(), self.is_calm];
-        let flags = (0..)
-            .zip(flags)
-            .map(|(bit, is_set)| u8::from(is_set) << bit);
-        let mut payload = Vec::with_capacity(13);
-        payload.extend(self.idle.to_be_bytes());
-        payload.extend(self.queued.to_be_bytes());
-        payload.push(flags.sum());
-        payload.extend(self.needs.into_iter().flat_map(u32::to_be_bytes));
+        let (busy, calm) = (u8::from(self.is_busy), u8::from(self.is_calm) << 2);
+        let (need, piece) = self.needs.map_or((0, 0), |piece| (2, piece));
+        let mut payload = [self.idle.to_be_bytes(), self.queued.to_be_bytes()].concat();
+        payload.push(busy | need | calm);
+        if need > 0 {
+            payload.extend_from_slice(&piece.to_be_bytes());
+        }
         payload
     }
 }
