@@ -116,11 +116,11 @@ impl Desk {
     }
 
     fn join(&mut self, redis: Redis) {
-        info!("sharing swarms through {}", self.cluster.address);
         self.redis = Some(redis);
         self.is_alone_told = false;
         self.retell();
         self.cluster.is_joined.store(true, Ordering::Relaxed);
+        info!("sharing swarms through {}", self.cluster.address);
     }
 
     fn part(&mut self, reason: &str) {
