@@ -11,6 +11,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long at the most in a crowd, while it is given other things that it wants. When a film begins
 /// everybody waits for pieces of which nobody has the whole, and is none the better for asking.
 const LONG_PATIENCE: Duration = Duration::from_secs(8);
+/// Pieces after our window that tell whether the others have moved on.
+const BEYOND: u32 = 4;
 /// So many are a crowd.
 const MANY: usize = 12;
 
@@ -64,14 +66,15 @@ impl Swarm {
         self.outputs.push_back(Output::Introduction(News::Starving));
     }
 
-    /// Whether the others have moved on: most of them have something that is far ahead of us.
+    /// Whether the others have moved on: most of them have something that our window does not reach.
     fn is_left_behind(&self) -> bool {
         let Some(torrent) = &self.torrent else {
             return false;
         };
         let others = self.peers.values().filter(|peer| !peer.is_seed()).count();
-        let mut wanted = torrent.window.pieces();
-        wanted.any(|piece| torrent.availability.of(piece) as usize * 2 > others)
+        let last = torrent.window.pieces().last().unwrap_or(0);
+        let mut beyond = last.saturating_add(1)..last.saturating_add(1 + BEYOND);
+        beyond.any(|piece| torrent.availability.of(piece) as usize * 2 > others)
     }
 
     /// Whether a reader waits for a piece that nobody has whom we know.
