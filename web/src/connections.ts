@@ -71,9 +71,11 @@ export class Connections {
     return this.#postponed !== null;
   }
 
-  /** What the path to a peer is, once it is known. */
+  /** What the path to a peer is, once it is known: a browser may be connected before it says by which pair of candidates. */
   path(peer: PeerKey): PathKind | undefined {
-    return this.#connections.get(peer)?.path;
+    const connection = this.#connections.get(peer);
+    if (connection && !connection.path) void this.#learnPath(connection);
+    return connection?.path;
   }
 
   handle(order: ConnectionOrder): void {
@@ -144,7 +146,7 @@ export class Connections {
     };
     pc.onconnectionstatechange = () => {
       const state = pc.connectionState;
-      if (state === "connected") void this.#handleConnected(peer, pc);
+      if (state === "connected") this.#step(peer, "encrypted");
       if ((state === "failed" || state === "closed") && this.#isCurrent(peer, pc)) {
         this.#fail(peer, `the connection ${state === "failed" ? "failed" : "was closed"}`);
       }
@@ -180,13 +182,10 @@ export class Connections {
     step.catch((error: unknown) => this.#fail(peer, error instanceof Error ? error.message : String(error)));
   }
 
-  async #handleConnected(peer: PeerKey, pc: RTCPeerConnection): Promise<void> {
-    this.#step(peer, "encrypted");
-    const path = await pathOf(pc).catch(() => undefined);
-    const connection = this.#connections.get(peer);
-    if (path && connection?.pc === pc) connection.path = path;
+  async #learnPath(connection: Connection): Promise<void> {
+    const path = await pathOf(connection.pc).catch(() => undefined);
+    if (path) connection.path = path;
   }
-
   #step(peer: PeerKey, step: ConnectionStep): void {
     const connection = this.#connections.get(peer);
     if (!connection) return;
@@ -229,7 +228,7 @@ async function pathOf(pc: RTCPeerConnection): Promise<PathKind | undefined> {
   for (const { type, nominated, state, localCandidateId, remoteCandidateId } of reports.values()) {
     if (type !== "candidate-pair" || !nominated || state !== "succeeded") continue;
     const kinds = [localCandidateId, remoteCandidateId].map((id) => reports.get(id as string)?.["candidateType"]);
-    return kinds.includes("relay") ? "relayed" : kinds.every((kind) => kind === "host") ? "local" : "direct";
+    return kinds.includes("relay") ? "relayed" : kinds.join() === "host,host" ? "local" : "direct";
   }
   return undefined;
 }

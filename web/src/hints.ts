@@ -15,7 +15,7 @@ export const HINTS = {
   noFiles: "Pass at least one File that is not empty.",
   noTorrent: "The torrent was removed; add it again.",
   noTracker: "Add &tr=wss://… to the magnet link, or pass trackers to add().",
-  noWorker: "Run this in a browser page: on a server, importing headwater is fine, creating a client is not.",
+  noWorker: "Run this in a page: on a server, importing headwater is fine, creating a client is not.",
   removed: "The torrent was removed; add it again.",
   serviceWorkerFailed: "Serve headwater-sw.js (from the package's dist folder) at or above the page's own path, as JavaScript, or pass swUrl.",
   serviceWorkerForeign: 'Another service worker has this page. Put importScripts("headwater-sw.js") into it.',
@@ -24,7 +24,7 @@ export const HINTS = {
   serviceWorkerUnsupported:
     "Open the page over https:// or from http://localhost (not file://, and not a private window in Firefox). file.stream() and file.arrayBuffer() work here, too.",
   tooLarge: "This is more than a page should hold.",
-  tooLate: "Call configure() before the first attach() and before the first <headwater-video> is connected.",
+  tooLate: "Call configure() before the first attach() and the first <headwater-video>.",
   tooManyStreams: "Cancel streams that are not read any more.",
   trackerDown: "Check that the tracker runs and that its address starts with wss:// (ws:// only from http pages).",
 } as const;
