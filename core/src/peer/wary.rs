@@ -8,8 +8,9 @@ use crate::time::{Duration, Instant};
 /// Blocks it is asked for after a pause.
 const FEW: u32 = 4;
 /// Who refused nothing for so long is asked for two more for each that comes, so that what is out with
-/// it doubles.
+/// it doubles; and then for as much as anybody, for what is refused piece by piece is not given back.
 const LENIENT: Duration = Duration::from_secs(1);
+const FORGOTTEN: Duration = Duration::from_secs(5);
 
 /// How much more one may be asked for that has refused everything of late.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,6 +41,9 @@ impl Wary {
         if let Some(state) = &mut self.0 {
             let is_lenient = now.since(state.refused) >= LENIENT;
             state.may += 1 + u32::from(is_lenient);
+            if now.since(state.refused) >= FORGOTTEN {
+                self.0 = None;
+            }
         }
     }
 
@@ -105,5 +109,7 @@ mod tests {
             out = more;
         }
         assert!(out > 1000, "{out}");
+        wary.came(at(6000));
+        assert_eq!(wary.may(), u32::MAX);
     }
 }
