@@ -186,6 +186,7 @@ export class Connections {
     const path = await pathOf(connection.pc).catch(() => undefined);
     if (path) connection.path = path;
   }
+
   #step(peer: PeerKey, step: ConnectionStep): void {
     const connection = this.#connections.get(peer);
     if (!connection) return;

@@ -145,9 +145,9 @@ impl Crowd {
                     sim.node(*viewer).watches[reader].ended.is_none()
                 };
                 let waiting: Vec<_> = viewers.iter().filter(waits).map(|(it, _)| *it).collect();
-                waiting
-                    .into_iter()
-                    .for_each(|viewer| sim.join(viewer, OFFERS));
+                for viewer in waiting {
+                    sim.join(viewer, OFFERS);
+                }
             }
         }
         Report::of(&sim, film.length(), &viewers)

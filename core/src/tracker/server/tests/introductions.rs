@@ -44,6 +44,12 @@ fn offers_that_follow_the_first_reach_others_than_it_did() {
     assert_eq!(to, [1, 2, 3, 4]);
 }
 
+/// Offers that the first to come got since this was last asked.
+fn offers_to_first(world: &mut World) -> usize {
+    let offers = world.offers();
+    offers.iter().filter(|(to, ..)| *to == conn(0)).count()
+}
+
 #[test]
 fn a_crowd_does_not_bury_the_only_seed() {
     let mut world = World::new();
@@ -69,18 +75,17 @@ fn who_falls_behind_in_a_large_crowd_finds_its_seed_four_a_second() {
         world.join(n, Some(9), 5);
     }
     world.take();
-    let to_seed = |world: &mut World, returns: core::ops::Range<u32>| {
+    let return_all = |world: &mut World, returns: core::ops::Range<u32>| {
         for n in returns {
             world.announce(announce(n, Some(9), 5), n);
         }
-        let offers = world.offers();
-        offers.iter().filter(|(to, ..)| *to == conn(0)).count()
+        offers_to_first(world)
     };
     world.now += Duration::from_secs(20);
-    assert_eq!(to_seed(&mut world, 1..2), 1);
-    assert_eq!(to_seed(&mut world, 2..400), 15);
+    assert_eq!(return_all(&mut world, 1..2), 1);
+    assert_eq!(return_all(&mut world, 2..400), 15);
     world.now += Duration::from_secs(4);
-    assert_eq!(to_seed(&mut world, 400..800), 16);
+    assert_eq!(return_all(&mut world, 400..800), 16);
 }
 
 #[test]
@@ -91,16 +96,20 @@ fn who_comes_back_early_is_sent_to_the_seed_again() {
         world.join(n, Some(9), 5);
     }
     world.take();
-    let to_seed = |world: &mut World| {
-        let offers = world.offers();
-        offers.iter().filter(|(to, ..)| *to == conn(0)).count()
-    };
     world.now += Duration::from_secs(1);
     world.announce(announce(39, Some(9), 5), 39);
-    assert_eq!(to_seed(&mut world), 0, "the rest of what it came with");
+    assert_eq!(
+        offers_to_first(&mut world),
+        0,
+        "the rest of what it came with"
+    );
     world.now += Duration::from_secs(20);
     world.announce(announce(39, Some(9), 5), 39);
-    assert_eq!(to_seed(&mut world), 1, "the seed had no room, or let it go");
+    assert_eq!(
+        offers_to_first(&mut world),
+        1,
+        "the seed had no room, or let it go"
+    );
 }
 
 #[test]
