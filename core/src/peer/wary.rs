@@ -48,8 +48,11 @@ impl Wary {
     }
 
     /// How many more it may be asked for.
-    pub fn may(&self) -> u32 {
-        self.0.map_or(u32::MAX, |state| state.may)
+    pub const fn may(&self) -> u32 {
+        match self.0 {
+            Some(state) => state.may,
+            None => u32::MAX,
+        }
     }
 
     /// It was asked for so many, and may be asked for a few more then.
@@ -58,6 +61,15 @@ impl Wary {
             state.may = state.may.saturating_sub(count);
             state.again = again;
         }
+    }
+
+    /// It is asked as if it had refused nothing. Whether that makes room for more.
+    pub const fn forgive(&mut self) -> bool {
+        let is_news = self.may() == 0;
+        if is_news {
+            self.0 = None;
+        }
+        is_news
     }
 
     /// Whether time has come to ask for a few more.

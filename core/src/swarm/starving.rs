@@ -72,8 +72,8 @@ impl Swarm {
             return false;
         };
         let others = self.peers.values().filter(|peer| !peer.is_seed()).count();
-        let last = torrent.window.pieces().last().unwrap_or(0);
-        let mut beyond = last.saturating_add(1)..last.saturating_add(1 + BEYOND);
+        let end = torrent.window.ranges().last().map_or(0, |range| range.end);
+        let mut beyond = end..end.saturating_add(BEYOND);
         beyond.any(|piece| torrent.availability.of(piece) as usize * 2 > others)
     }
 

@@ -6,7 +6,7 @@ use super::Swarm;
 use super::requests::request;
 use crate::ids::PeerKey;
 use crate::layout::{BLOCK_LENGTH, Block};
-use crate::peer::{Fault, Peer, Wary};
+use crate::peer::{Fault, Peer};
 use crate::selector;
 use crate::time::{Duration, Instant, time_of};
 use crate::wire::Message;
@@ -79,12 +79,12 @@ impl Swarm {
         // Who is in need gets what others would be refused.
         let is_in_need = self.needs().is_some();
         for peer in self.peers.values_mut() {
-            if peer.wary.wakes(self.now) || (is_in_need && peer.wary.may() == 0) {
-                peer.wary = if is_in_need {
-                    Wary::default()
-                } else {
-                    peer.wary
-                };
+            let may_be_asked = if is_in_need {
+                peer.wary.forgive()
+            } else {
+                peer.wary.wakes(self.now)
+            };
+            if may_be_asked {
                 self.dirty.insert(peer.key);
             }
         }
