@@ -9,7 +9,7 @@ use crate::ids::ReaderId;
 use crate::ordered::Map;
 
 /// Pieces at each reader's head that are fetched by deadline instead of by rarity.
-const URGENT_PIECES: u32 = 2;
+const URGENT_PIECES: u64 = 2;
 
 /// The pieces that may be fetched, for all readers of one torrent.
 #[derive(Debug)]
@@ -103,11 +103,12 @@ impl Window {
         lasts.all(|piece| self.contains(piece))
     }
 
-    /// The pieces at the readers' heads, the most urgent first.
-    pub fn urgent(&self) -> impl Iterator<Item = u32> + '_ {
-        (0..URGENT_PIECES).flat_map(move |step| {
+    /// The pieces at the readers' heads, and those that begin within so many bytes after them, the
+    /// most urgent first.
+    pub fn urgent(&self, bytes: u64) -> impl Iterator<Item = u32> + '_ {
+        (0..self.steps(bytes)).flat_map(move |step| {
             self.readers.values().filter_map(move |bytes| {
-                let piece = (bytes.start / self.piece_length) as u32 + step;
+                let piece = u32::try_from(bytes.start / self.piece_length + step).ok()?;
                 self.contains(piece).then_some(piece)
             })
         })
@@ -115,7 +116,7 @@ impl Window {
 
     /// Whether a piece is at a reader's head, or begins within so many bytes after what is.
     pub fn is_near(&self, piece: u32, bytes: u64) -> bool {
-        let steps = u64::from(URGENT_PIECES) + bytes / self.piece_length;
+        let steps = self.steps(bytes);
         self.readers.values().any(|read| {
             let head = read.start / self.piece_length;
             (head..head.saturating_add(steps)).contains(&u64::from(piece))
@@ -139,6 +140,10 @@ impl Window {
         } else {
             1 + self.readers.values().map(from).min().unwrap_or(0)
         }
+    }
+
+    const fn steps(&self, bytes: u64) -> u64 {
+        URGENT_PIECES + bytes / self.piece_length
     }
 
     fn follow(&mut self) -> Moved {
@@ -214,7 +219,7 @@ mod tests {
                 left: vec![0..1]
             })
         );
-        assert_eq!(window.urgent().collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(window.urgent(0).collect::<Vec<_>>(), [1, 2]);
         assert_eq!(
             window.advance(FIRST, 70).map(|moved| moved.entered),
             Some(vec![7..8])
@@ -238,7 +243,7 @@ mod tests {
                 left: vec![2..4]
             }
         );
-        assert_eq!(window.urgent().collect::<Vec<_>>(), [0, 50, 1, 51]);
+        assert_eq!(window.urgent(0).collect::<Vec<_>>(), [0, 50, 1, 51]);
         assert_eq!(
             window.close(FIRST),
             Moved {

@@ -140,7 +140,7 @@ impl LookAhead {
 impl Swarm {
     /// Some time passed: those who wait waited, those who play read.
     pub(super) fn look_ahead(&mut self, time: Duration) {
-        let is_calm = self.is_calm();
+        let (is_calm, plays) = (self.is_calm(), self.dry_at.is_some());
         let Some(torrent) = &mut self.torrent else {
             return;
         };
@@ -162,7 +162,8 @@ impl Swarm {
         let mut bytes = torrent.look_ahead.bytes;
         let lacks = |peer: &&Peer| !peer.is_seed();
         let has_origin = self.origins.best(self.now).is_some();
-        if crowded && !has_origin && self.peers.values().filter(lacks).count() >= MANY {
+        let opens = self.dry_at.is_some() || self.peers.values().filter(lacks).count() >= MANY;
+        if crowded && !has_origin && opens {
             bytes = bytes.min(torrent.look_ahead.opening + self.totals.verified);
         }
         if torrent.window.ahead_bytes() != bytes {

@@ -24,6 +24,9 @@ const FEW: u32 = 4;
 /// more: it may refuse all of them, and says so once it is asked.
 const OF_ONE_PIECE: usize = 4;
 
+/// Bytes beyond what is always urgent that are so, too, for a player that has hardly anything left.
+const SOON: u64 = 512 << 10;
+
 /// Blocks, by piece, that a peer is not asked for.
 type Spared = Map<u32, Bitfield>;
 
@@ -37,6 +40,7 @@ impl Swarm {
         let spared = self.spared(key);
         let left = self.left_to_others(key, best);
         let is_calm = self.is_calm();
+        let soon = if self.needs().is_some() { SOON } else { 0 };
         let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &mut self.torrent) else {
             return;
         };
@@ -56,18 +60,16 @@ impl Swarm {
         let of_one_piece = deals.then_some(OF_ONE_PIECE.max(blocks / 4));
         let before = peer.pipeline.outstanding();
         let most = most.min(before.saturating_add(peer.wary.may()));
-        let is_urgent =
-            |torrent: &Torrent, piece: u32| torrent.window.urgent().any(|urgent| urgent == piece);
         let spare = |torrent: &Torrent, piece: u32| {
             let spare = spared.get(&piece)?;
-            (is_calm || !is_urgent(torrent, piece)).then_some(spare)
+            (is_calm || !torrent.window.is_near(piece, soon)).then_some(spare)
         };
         while peer.pipeline.room() > 0 && peer.pipeline.outstanding() < most {
             let may = |piece: u32| {
                 !left.contains(&piece)
                     && may_ask_of(torrent, peer, piece, of_one_piece, spare(torrent, piece))
             };
-            let urgent = torrent.window.urgent().filter(|_| is_fit);
+            let urgent = torrent.window.urgent(soon).filter(|_| is_fit);
             let piece = match torrent.picker.next(urgent, may) {
                 None => break,
                 Some(Pick::Begun(piece)) => piece,
@@ -110,7 +112,8 @@ impl Swarm {
     }
 
     /// The pieces near a reader that a slow peer is not asked for, for faster ones have them, too:
-    /// those that will have been read before it brings them.
+    /// those that will have been read before it brings them. In a crowd, where a peer is slow now and
+    /// then, only while a player runs dry.
     fn left_to_others(&self, key: PeerKey, best: Option<Duration>) -> Set<u32> {
         let now = self.now;
         let is_fit = |peer: &Peer, best| selector::may_take_urgent(peer.expected(now), best);
@@ -118,7 +121,7 @@ impl Swarm {
         else {
             return Set::new();
         };
-        if self.crowded || is_fit(peer, best) {
+        if (self.crowded && self.needs().is_none()) || is_fit(peer, best) {
             return Set::new();
         }
         let gives = |other: &&Peer| other.key != key && other.answers_us() && is_fit(other, best);

@@ -134,7 +134,7 @@ impl Torrent {
         if is_end && self.picker.is_empty() {
             return self.assembler.indices().collect();
         }
-        self.window.urgent().collect()
+        self.window.urgent(0).collect()
     }
 
     /// Bytes of a piece that are worth moving: padding is known to be zero.

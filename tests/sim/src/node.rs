@@ -84,6 +84,12 @@ impl Watch {
         self.next - self.start
     }
 
+    /// Whether its viewer has seen it all, or read it where nobody plays.
+    pub fn is_over(&self, now: Instant) -> bool {
+        let playing = self.playing.as_ref();
+        self.ended.is_some() && playing.is_none_or(|playing| playing.has_played(now, self.had()))
+    }
+
     /// What it wants to pull, or when; `None` if it waits already, for bytes or for that moment.
     pub(crate) fn thirst(&mut self, now: Instant) -> Option<Thirst> {
         if self.pending || self.paused || self.ended.is_some() || self.sated.is_some() {

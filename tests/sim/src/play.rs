@@ -110,6 +110,16 @@ impl Playing {
         now + Duration::from_micros(micros.max(1000))
     }
 
+    /// Whether nothing of what it has read is left to play.
+    pub(crate) fn has_played(&self, now: Instant, read: u64) -> bool {
+        let since = if self.runs {
+            now.since(self.at)
+        } else {
+            Duration::ZERO
+        };
+        self.played + self.bytes(since) >= read
+    }
+
     /// Plays what is there until now, and stands where it ends.
     fn play_on(&mut self, now: Instant, read: u64) {
         if !self.runs {

@@ -439,6 +439,41 @@ fn who_has_nothing_to_play_is_helped_by_a_seed_with_uplink_to_spare() {
     }
 }
 
+/// Sixteen players that come one after the other, with most of a film's window ahead of each.
+fn coming(seed: u64) -> Report {
+    let film = film_of(240, 256 * 1024);
+    let mut sim = Sim::seeded(seed).forgetful();
+    let source = Link {
+        up: 80 * UP,
+        ..VIEWER
+    };
+    let seeder = sim.seeder(film, source);
+    sim.join(seeder, 0);
+    let mut players: Vec<(NodeId, _)> = Vec::new();
+    for number in 0..16 {
+        sim.run_until(Instant::START + Duration::from_millis(1300) * number);
+        let viewer = sim.viewer_with(film, VIEWER, |config| config.window_bytes = 40 << 20);
+        sim.join(viewer, OFFERS);
+        let player = Player::of_rate(UP * 4 / 5);
+        players.push((viewer, sim.play(viewer, 0, 0..film.length(), player)));
+    }
+    sim.run_until_ended(secs(300));
+    Report::of(&sim, film.length(), &players)
+}
+
+#[test]
+fn who_comes_while_others_watch_sees_the_film_at_once_and_without_a_stop() {
+    let reports: Vec<Report> = (0..6).map(coming).collect();
+    // A picture wants a second of the film, which alone takes a fifth of one.
+    let startup = median_of(&reports, |report| report.startup);
+    assert!(startup <= 0.6, "{startup} s");
+    // Where what a player needs now was asked of whoever had room, it stood for 1.2 s.
+    let stalled = median_of(&reports, |report| report.stalled);
+    assert!(stalled <= 0.25, "{stalled} s");
+    let offload = median_of(&reports, |report| report.offload);
+    assert!(offload >= 0.7, "{offload}");
+}
+
 #[test]
 fn nobody_looks_for_others_while_a_crowd_gets_going() {
     let film = film_of(160, 256 * 1024);

@@ -39,6 +39,14 @@ pub(crate) fn cases() -> Vec<Case> {
             |seed| together(seed, 40),
         ),
         Case { seeds: 3, ..crowd },
+        Case {
+            seeds: 6,
+            ..Case::new(
+                "offload-coming",
+                "20 viewers play a film twice as long, each five pieces behind the one before",
+                |seed| coming(seed),
+            )
+        },
         Case { seeds: 3, ..table },
     ]
 }
@@ -68,17 +76,17 @@ fn play(seed: u64, film: &Film, viewers: usize, spacing: Duration, window: u64) 
 /// Lets time pass; who has seen it all leaves.
 fn run(sim: &mut Sim, until: Instant, playing: &[(NodeId, headwater_core::ids::ReaderId)]) {
     loop {
-        let ended = |sim: &Sim| {
+        let over = |sim: &Sim| {
             playing.iter().find(|(node, reader)| {
-                !sim.is_gone(*node) && sim.node(*node).watches[reader].ended.is_some()
+                !sim.is_gone(*node) && sim.node(*node).watches[reader].is_over(sim.now())
             })
         };
         let mut turn = 0;
         let stopped = sim.run_while(until, |sim| {
             turn += 1;
-            turn % 256 != 0 || ended(sim).is_none()
+            turn % 256 != 0 || over(sim).is_none()
         });
-        match ended(sim) {
+        match over(sim) {
             Some((node, _)) => sim.leave(*node),
             None if stopped => {}
             None => break,
@@ -101,6 +109,19 @@ fn together(seed: u64, viewers: usize) -> Vec<Figure> {
     figures
 }
 
+fn coming(seed: u64) -> Vec<Figure> {
+    let report = play(seed, film(2 * PIECES), 20, lasts(5), PIECES);
+    let mut figures = vec![Figure::new("offload", "%", report.offload * 100.0)];
+    figures.extend(comfort(&report));
+    figures.push(Figure::new("duplicates", "%", report.duplicates * 100.0).aim("<= 3"));
+    figures
+}
+
+/// How long so many pieces are played.
+fn lasts(pieces: u32) -> Duration {
+    Duration::from_micros(u64::from(PIECE) * 1_000_000 / RATE) * pieces
+}
+
 fn comfort(report: &Report) -> [Figure; 4] {
     [
         Figure::new("unfinished", "", report.unfinished as f64).aim("0"),
@@ -111,11 +132,10 @@ fn comfort(report: &Report) -> [Figure; 4] {
 }
 
 fn spacing(seed: u64) -> Vec<Figure> {
-    let piece = Duration::from_micros(u64::from(PIECE) * 1_000_000 / RATE);
     let mut figures = Vec::new();
     for window in [21, 43, 80, PIECES] {
         for apart in [1, 5, 20, 60] {
-            let report = play(seed, film(PIECES), 20, piece * apart, window);
+            let report = play(seed, film(PIECES), 20, lasts(apart), window);
             let metric = match apart {
                 1 => "offload, 1 piece apart",
                 5 => "offload, 5 pieces apart",
