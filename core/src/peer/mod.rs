@@ -143,8 +143,9 @@ pub struct Peer {
     pub sent: Rate,
     /// Payload that it sent and that was wrong.
     pub refused: u64,
-    /// Blocks it may still send after we took the request back.
-    pub excused: u32,
+    /// Requests that we took back and that it has not answered yet, oldest first: it may still send
+    /// the block, or refuse it (BEP 6), though it has been asked for again by then.
+    pub taken_back: Vec<Block>,
     /// Pieces we let go before it said its extensions.
     pub untold: Vec<u32>,
     /// Whether it lets its requests starve.
@@ -213,7 +214,7 @@ impl Peer {
             uploads: Uploads::default(),
             sent: Rate::default(),
             refused: 0,
-            excused: 0,
+            taken_back: Vec::new(),
             untold: Vec::new(),
             snubbed: false,
             hash_requests: Set::new(),

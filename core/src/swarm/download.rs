@@ -14,7 +14,7 @@ use crate::cache::Cached;
 use crate::ids::PeerKey;
 use crate::layout::{BLOCK_LENGTH, Block, Layout, PieceIndex};
 use crate::ordered::{Map, Set};
-use crate::peer::{Fault, Peer};
+use crate::peer::{Fault, MAX_QUEUED, Peer};
 use crate::selector;
 use crate::time::{Duration, Instant};
 use crate::window::Moved;
@@ -26,8 +26,8 @@ pub(super) const ASK_AGAIN: Duration = Duration::from_millis(500);
 const ASK_AGAIN_IN_NEED: Duration = Duration::from_millis(150);
 /// Pieces let go before a peer said whether it wants to hear of that.
 const MAX_UNTOLD: usize = 256;
-/// Blocks nobody asked for that a peer may send beyond those we took back.
-const MAX_UNASKED: u32 = 64;
+/// Requests taken back of one peer that are remembered.
+const MAX_TAKEN_BACK: usize = 2 * MAX_QUEUED;
 
 impl Swarm {
     /// The readers moved: what left the window is given up, what entered it is wanted.
@@ -140,8 +140,10 @@ impl Swarm {
         self.totals.received.add(self.now, data.len() as u64);
         if peer.pipeline.answer(self.now, block).is_none() {
             self.totals.wasted += data.len() as u64;
-            peer.excused = peer.excused.checked_sub(1).ok_or(Fault::BadMessage)?;
-            return Ok(());
+            return match answers_taken_back(peer, block) {
+                true => Ok(()),
+                false => Err(Fault::BadMessage),
+            };
         }
         peer.snubbed = false;
         peer.wary.came(self.now);
@@ -356,25 +358,25 @@ impl Swarm {
             length,
         };
         let count = torrent.real_blocks(index);
-        match peer.pipeline.refuse(block) {
-            Some(asked) => {
-                let chokes = peer.chokes_us;
-                if !asked.released {
-                    self.free_block(key, block);
-                }
-                self.share_piece(piece, key);
-                // Perhaps it let the piece go, perhaps it is busy; asking at once again would go
-                // on for ever.
-                let until = self.asked_again(piece);
-                if !chokes && let Some(peer) = self.peers.get_mut(&key) {
-                    if peer.v2 {
-                        peer.parts.refuse(piece, begin / BLOCK_LENGTH, count, until);
-                    } else {
-                        peer.parts.put_off(piece, Bitfield::all(count), until);
-                    }
-                }
+        if answers_taken_back(peer, block) {
+            return Ok(());
+        }
+        let Some(asked) = peer.pipeline.refuse(block) else {
+            return Ok(());
+        };
+        let chokes = peer.chokes_us;
+        if !asked.released {
+            self.free_block(key, block);
+        }
+        self.share_piece(piece, key);
+        // Perhaps it let the piece go, perhaps it is busy; asking at once again would go on for ever.
+        let until = self.asked_again(piece);
+        if !chokes && let Some(peer) = self.peers.get_mut(&key) {
+            if peer.v2 {
+                peer.parts.refuse(piece, begin / BLOCK_LENGTH, count, until);
+            } else {
+                peer.parts.put_off(piece, Bitfield::all(count), until);
             }
-            None => peer.excused = peer.excused.saturating_sub(1),
         }
         Ok(())
     }
@@ -475,7 +477,17 @@ fn take_back(peers: &mut Map<PeerKey, Peer>, dirty: &mut Set<PeerKey>, key: Peer
             begin,
             length,
         });
-        peer.excused = (peer.excused + 1).min(MAX_UNASKED + crate::peer::MAX_QUEUED as u32 * 2);
+        // Who does not know Fast never answers some of them.
+        if peer.taken_back.len() == MAX_TAKEN_BACK {
+            peer.taken_back.remove(0);
+        }
+        peer.taken_back.push(block);
         dirty.insert(key);
     }
+}
+
+/// Whether what a peer says of a block answers a request that was taken back; each is answered once.
+fn answers_taken_back(peer: &mut Peer, block: Block) -> bool {
+    let at = peer.taken_back.iter().position(|taken| *taken == block);
+    at.map(|at| peer.taken_back.remove(at)).is_some()
 }
