@@ -181,11 +181,18 @@ impl Pipeline {
         asked.map(|asked| asked.released = false).is_some()
     }
 
-    /// A block came. The request it answers, or `None` if nobody asked for it.
-    pub fn answer(&mut self, now: Instant, block: Block) -> Option<Asked> {
+    /// A block came. The request it answers, or `None` if nobody asked for it. It may answer one that
+    /// was taken back if `is_again`; then nobody knows how long it took (Karn and Partridge,
+    /// "Improving Round-Trip Time Estimates in Reliable Transport Protocols", 1987).
+    pub fn answer(&mut self, now: Instant, block: Block, is_again: bool) -> Option<Asked> {
         let asked = self.take(block)?;
         self.doubted = false;
         self.refused -= self.refused.div_ceil(16);
+        if is_again {
+            self.delivered.add(now, u64::from(block.length));
+            self.last_block = Some(now);
+            return Some(asked);
+        }
         let took = now.since(asked.at);
         self.measure(now, took);
         let smoothed = self.smoothed.unwrap_or(took);
@@ -418,7 +425,7 @@ mod tests {
             }
             let (at, block) = answers.pop_first().unwrap();
             now = at;
-            pipeline.answer(now, block);
+            pipeline.answer(now, block, false);
             late += u64::from(now + Duration::from_secs(2) > end);
         }
         (late * BLOCK / 2, pipeline.limit())
@@ -440,7 +447,7 @@ mod tests {
             let at = Instant::from_micros(u64::from(number) * 1000);
             let block = layout.block(piece, number).unwrap();
             pipeline.ask(at, block);
-            pipeline.answer(at + Duration::from_millis(20), block);
+            pipeline.answer(at + Duration::from_millis(20), block, false);
         }
         assert_eq!(pipeline.limit(), pipeline.limit);
     }
@@ -454,7 +461,7 @@ mod tests {
         let mut blocks = (0..).map(|number| layout().block(piece, number).unwrap());
         let first = blocks.next().unwrap();
         pipeline.ask(Instant::START, first);
-        pipeline.answer(Instant::from_micros(5_000), first);
+        pipeline.answer(Instant::from_micros(5_000), first, false);
         let mut now = Instant::from_micros(5_000);
         for beat in 1..=60 {
             while pipeline.room() > 0 {
@@ -465,7 +472,7 @@ mod tests {
             for (number, block) in asked.into_iter().take(MOST).enumerate() {
                 // Its buffer holds one; the next waits for an acknowledgement.
                 let at = now + Duration::from_millis(if number == 0 { 0 } else { 40 });
-                pipeline.answer(at, block);
+                pipeline.answer(at, block, false);
             }
         }
         let rate = pipeline.rate(now) / BLOCK;

@@ -138,7 +138,8 @@ impl Swarm {
             length: data.len() as u32,
         };
         self.totals.received.add(self.now, data.len() as u64);
-        if peer.pipeline.answer(self.now, block).is_none() {
+        let is_again = peer.taken_back.contains(&block);
+        if peer.pipeline.answer(self.now, block, is_again).is_none() {
             self.totals.wasted += data.len() as u64;
             return match answers_taken_back(peer, block) {
                 true => Ok(()),
