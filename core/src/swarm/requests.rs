@@ -38,7 +38,8 @@ impl Swarm {
         }
         let best = self.best_expected();
         let spared = self.spared(key);
-        let left = self.left_to_others(key, best);
+        let is_tried = self.is_tried(key);
+        let left = self.left_to_others(key, best, is_tried);
         let is_calm = self.is_calm();
         let soon = if self.needs().is_some() { SOON } else { 0 };
         let (Some(peer), Some(torrent)) = (self.peers.get_mut(&key), &mut self.torrent) else {
@@ -53,8 +54,11 @@ impl Swarm {
         peer.parts.forgive(self.now);
         // In a crowd the first answers of many come at once; what one was asked for too soon others
         // might give sooner.
-        let is_new = self.crowded && !peer.has_delivered();
-        let most = if is_new { FEW } else { u32::MAX };
+        let most = match self.crowded && !peer.has_delivered() {
+            _ if is_tried => 1,
+            true => FEW,
+            false => u32::MAX,
+        };
         let blocks = (torrent.layout().standard_piece_length() / BLOCK_LENGTH) as usize;
         let deals = peer.v2 && peer.deals(self.now);
         let of_one_piece = deals.then_some(OF_ONE_PIECE.max(blocks / 4));
@@ -94,7 +98,9 @@ impl Swarm {
                 break;
             };
             let block = torrent.block(index, free);
-            if let Some(partial) = torrent.assembler.piece_mut(piece) {
+            if let Some(partial) = torrent.assembler.piece_mut(piece)
+                && !is_tried
+            {
                 partial.ask(free, key);
                 if partial.is_taken() {
                     torrent.picker.forget(piece);
@@ -114,7 +120,7 @@ impl Swarm {
     /// The pieces near a reader that a slow peer is not asked for, for faster ones have them, too:
     /// those that will have been read before it brings them. In a crowd, where a peer is slow now and
     /// then, only while a player runs dry.
-    fn left_to_others(&self, key: PeerKey, best: Option<Duration>) -> Set<u32> {
+    fn left_to_others(&self, key: PeerKey, best: Option<Duration>, is_tried: bool) -> Set<u32> {
         let now = self.now;
         let is_fit = |peer: &Peer, best| selector::may_take_urgent(peer.expected(now), best);
         let (Some(peer), Some(torrent), Some(best)) = (self.peers.get(&key), &self.torrent, best)
@@ -127,9 +133,8 @@ impl Swarm {
         let gives = |other: &&Peer| other.key != key && other.answers_us() && is_fit(other, best);
         let others: Vec<&Peer> = self.peers.values().filter(gives).collect();
         let rate: u64 = others.iter().map(|other| other.pipeline.rate(now)).sum();
-        // Who owes us something is tried again with what is not urgent.
-        let tried = peer.pipeline.is_doubted();
-        let needs = if tried {
+        // Who is tried is so with what is not urgent.
+        let needs = if is_tried {
             Duration::ZERO
         } else {
             peer.expected(now)
@@ -145,6 +150,17 @@ impl Swarm {
                 && others.iter().any(|other| other.has_any(*piece))
         };
         near.filter(is_theirs).collect()
+    }
+
+    /// Whether a peer is asked for one block to see what it can do, while others may be asked
+    /// for it, too: it has shown nothing yet, or owes us something, and somebody else gives. In a crowd all
+    /// are slow now and then, and the first answers of many come at once.
+    fn is_tried(&self, key: PeerKey) -> bool {
+        let shows = |other: &Peer| other.key != key && other.answers_us() && other.has_delivered();
+        let is_unsure = |peer: &Peer| !peer.has_delivered() || peer.pipeline.is_doubted();
+        !self.crowded
+            && self.peers.get(&key).is_some_and(is_unsure)
+            && self.peers.values().any(shows)
     }
 
     /// The blocks of the window that a peer is not asked for while they are not urgent: in a crowd a
