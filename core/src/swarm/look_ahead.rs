@@ -17,11 +17,13 @@ use crate::time::{Duration, Instant};
 /// efficient with more pieces (Tewari and Kleinrock, 2006).
 const FIRST: (u64, u64) = (6 << 20, 4);
 const FIRST_IN_COMPANY: (u64, u64) = (16 << 20, 16);
-/// With so many who lack pieces it opens from here, in bytes and pieces at the least, by what comes.
+/// With so many who lack pieces, and for a player beside any of them, it opens from here, in bytes and
+/// pieces at the least, by what comes.
 ///
 /// Where many begin together with a wide window, all of it is there at nearly the same time: nobody
 /// sees anything for long, and then all move on at once and leave behind who was a moment late. Of
-/// 40 who begin to play together the middle one sees its first picture after 3.1 s and not 6.2 s.
+/// 40 who begin to play together the middle one sees its first picture after 3.1 s and not 6.2 s. And
+/// who comes while others watch would fetch what is far ahead of it before it has anything to play.
 /// Where an origin gives, too, there is no such waiting.
 const OPENING: (u64, u64) = (1 << 20, 4);
 const MANY: usize = 12;
@@ -140,7 +142,7 @@ impl LookAhead {
 impl Swarm {
     /// Some time passed: those who wait waited, those who play read.
     pub(super) fn look_ahead(&mut self, time: Duration) {
-        let (is_calm, plays) = (self.is_calm(), self.dry_at.is_some());
+        let is_calm = self.is_calm();
         let Some(torrent) = &mut self.torrent else {
             return;
         };

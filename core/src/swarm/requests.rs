@@ -27,6 +27,9 @@ const OF_ONE_PIECE: usize = 4;
 /// Bytes beyond what is always urgent that are so, too, for a player that has hardly anything left.
 const SOON: u64 = 512 << 10;
 
+/// Who gives so many times less than another is slow, however soon it brings what it was asked for.
+const THIN: u64 = 8;
+
 /// Blocks, by piece, that a peer is not asked for.
 type Spared = Map<u32, Bitfield>;
 
@@ -54,11 +57,9 @@ impl Swarm {
         peer.parts.forgive(self.now);
         // In a crowd the first answers of many come at once; what one was asked for too soon others
         // might give sooner.
-        let most = match self.crowded && !peer.has_delivered() {
-            _ if is_tried => 1,
-            true => FEW,
-            false => u32::MAX,
-        };
+        let is_new = self.crowded && !peer.has_delivered();
+        let most = if is_new { FEW } else { u32::MAX };
+        let most = if is_tried { 1 } else { most };
         let blocks = (torrent.layout().standard_piece_length() / BLOCK_LENGTH) as usize;
         let deals = peer.v2 && peer.deals(self.now);
         let of_one_piece = deals.then_some(OF_ONE_PIECE.max(blocks / 4));
@@ -127,12 +128,17 @@ impl Swarm {
         else {
             return Set::new();
         };
-        if (self.crowded && self.needs().is_none()) || is_fit(peer, best) {
+        let is_ours = is_fit(peer, best);
+        if self.crowded && (is_ours || self.needs().is_none()) {
             return Set::new();
         }
         let gives = |other: &&Peer| other.key != key && other.answers_us() && is_fit(other, best);
         let others: Vec<&Peer> = self.peers.values().filter(gives).collect();
-        let rate: u64 = others.iter().map(|other| other.pipeline.rate(now)).sum();
+        let rates = others.iter().map(|other| other.pipeline.rate(now));
+        let (rate, most) = rates.fold((0, 0), |(all, most), rate| (all + rate, rate.max(most)));
+        if is_ours && most <= peer.pipeline.rate(now) * THIN {
+            return Set::new();
+        }
         // Who is tried is so with what is not urgent.
         let needs = if is_tried {
             Duration::ZERO

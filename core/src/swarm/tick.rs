@@ -204,6 +204,9 @@ impl Swarm {
         let now = self.now;
         let mut freed: Vec<(PeerKey, Vec<Block>)> = Vec::new();
         let mut dropped: Vec<PeerKey> = Vec::new();
+        let gives = |peer: &&Peer| !self.crowded && peer.answers_us() && peer.has_delivered();
+        let gives = self.peers.values().filter(gives);
+        let best = gives.filter_map(|peer| peer.pipeline.round_trip()).min();
         for peer in self.peers.values_mut() {
             let Some(oldest) = peer.pipeline.iter().next() else {
                 continue;
@@ -213,11 +216,14 @@ impl Swarm {
                     .last_block()
                     .map_or(oldest.at, |at| at.max(oldest.at)),
             );
+            // Where another has answered in half the time, who has shown nothing yet is not waited for.
+            let patience = match best.filter(|_| !peer.has_delivered()) {
+                Some(best) => best * 2,
+                None => (peer.pipeline.expected(now) * 4).clamp(SNUB_AFTER, SNUB_AT_LAST),
+            };
             if since > DROP_AFTER {
                 dropped.push(peer.key);
-            } else if since > (peer.pipeline.expected(now) * 4).clamp(SNUB_AFTER, SNUB_AT_LAST)
-                && !peer.snubbed
-            {
+            } else if since > patience && !peer.snubbed {
                 peer.snubbed = true;
                 freed.push((peer.key, peer.pipeline.snub().collect()));
             }

@@ -45,3 +45,74 @@ fn a_block_that_was_taken_back_and_asked_for_again_is_not_taken_for_refused() {
         }
     }
 }
+
+/// A page that plays a film as Chromium does: a look at the head, one at what follows the frames, and
+/// then from the head on; beside it, all is read. When a second can be played, and when all is there,
+/// in seconds. A slow seeder comes so many milliseconds before the fast one, or there is none.
+fn beside(film: &Film, slow: Option<u64>) -> (f64, f64) {
+    let fast = Link {
+        up: 20_000_000,
+        ..HELD
+    };
+    let mut sim = Sim::seeded(1).forgetful();
+    let viewer = sim.viewer_with(
+        film,
+        Link {
+            down: 40_000_000,
+            ..fast
+        },
+        |config| {
+            config.window_bytes = 64 * MIB;
+        },
+    );
+    let player = Player::of_rate(500_000);
+    let head = sim.play(viewer, 0, 0..film.length(), player);
+    if let Some(before) = slow {
+        let thin = sim.seeder(film, Link { up: 50_000, ..HELD });
+        sim.connect(viewer, thin);
+        sim.run_until(Instant::from_micros(before * 1000));
+    }
+    let (begun, fast) = (sim.now(), sim.seeder(film, fast));
+    sim.connect(viewer, fast);
+    let limit = begun + Duration::from_secs(60);
+    sim.run_while(limit, |sim| {
+        sim.node(viewer).watches[&head].had() < 32 * 1024
+    });
+    sim.stop(viewer, head);
+    let after = sim.play(viewer, 0, 5 * 256 * 1024..film.length(), player);
+    sim.run_while(limit, |sim| {
+        sim.node(viewer).watches[&after].had() < 32 * 1024
+    });
+    sim.stop(viewer, after);
+    let played = sim.play(viewer, 0, 64 * 1024..film.length(), player);
+    let begins = |sim: &Sim| {
+        sim.node(viewer).watches[&played]
+            .playing
+            .clone()
+            .and_then(|playing| playing.startup)
+    };
+    sim.run_while(limit, |sim| begins(sim).is_none());
+    let shown = sim.now();
+    let all = sim.watch_all(viewer);
+    sim.run_while(limit, |sim| sim.node(viewer).watches[&all].ended.is_none());
+    let secs = |at: Instant| at.since(begun).as_secs_f64();
+    (secs(shown), secs(sim.now()))
+}
+
+#[test]
+fn a_slow_seeder_beside_a_fast_one_is_not_waited_for() {
+    for version in [Version::V1, Version::V2] {
+        let film = Film::zeros(version, 256 * 1024, 256);
+        let (shown, all) = beside(&film, None);
+        for before in [0, 30, 60] {
+            let (beside, all_beside) = beside(&film, Some(before));
+            let case = format!(
+                "{version:?}, {before} ms: {beside} s, alone {shown}; {all_beside} s, alone {all}"
+            );
+            // Who was there first is asked first, and until the other has shown what it can.
+            let waits = if before > 0 { 0.2 } else { 0.02 };
+            assert!(beside <= shown + waits, "{case}");
+            assert!(all_beside <= all * 1.05, "{case}");
+        }
+    }
+}

@@ -44,7 +44,7 @@ pub(crate) fn cases() -> Vec<Case> {
             ..Case::new(
                 "offload-coming",
                 "20 viewers play a film twice as long, each five pieces behind the one before",
-                |seed| coming(seed),
+                coming,
             )
         },
         Case { seeds: 3, ..table },
