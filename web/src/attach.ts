@@ -35,19 +35,17 @@ export function attach(media: HTMLMediaElement, torrentId: TorrentId, { client =
   const listening = new AbortController();
   const ready = torrent.ready.then(async ({ files }) => {
     const file = choose(files, wanted);
-    torrent.secondsAhead = 0;
     if (media.preload !== "none") {
       // What the player will ask for first is fetched while the service worker comes up.
       const head = file.stream({ end: Math.min(file.length, HEAD_BYTES) });
       media.addEventListener("loadedmetadata", () => void head.cancel(), listening);
     }
-    await file.ready;
-    media.src = src = file.url;
+    await file.streamTo(media);
+    src = media.src;
     return file;
   });
   ready.catch(() => {});
   media.addEventListener("error", () => media.error && media.src === src && torrent.handleError(mediaError(media.error)), listening);
-  media.addEventListener("timeupdate", () => (torrent.secondsAhead = secondsAhead(media)), listening);
   return {
     torrent,
     ready: ready.catch((error: unknown) => Promise.reject(asHeadwaterError(error, "mediaFailed"))),
@@ -70,14 +68,6 @@ export function choose(files: readonly TorrentFile[], wanted?: number | string):
   throw wanted === undefined
     ? new HeadwaterError("mediaFailed", "No file in this torrent plays in a browser.")
     : new HeadwaterError("noFile", `The torrent has no file ${wanted}.`);
-}
-
-/** What the element has from where it is, at its pace. */
-function secondsAhead({ buffered, currentTime, playbackRate }: HTMLMediaElement): number {
-  for (let range = buffered.length; range--; ) {
-    if (buffered.start(range) <= currentTime) return Math.max(0, buffered.end(range) - currentTime) / playbackRate;
-  }
-  return 0;
 }
 
 function mediaError({ message }: MediaError): HeadwaterError {

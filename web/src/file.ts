@@ -11,6 +11,8 @@ export interface FileHost {
   streamUrl(path: string): string;
   openRead(file: number, range: Partial<ByteRange>): Read;
   select(file: number, selected: boolean): void;
+  /** Seconds of film that a player has and has not played. */
+  hasAhead: (seconds: number) => void;
 }
 
 /** A file of a torrent. */
@@ -86,10 +88,19 @@ export class TorrentFile {
     this.#select(false);
   }
 
-  /** Plays the file: waits for the service worker and sets the element's `src`. */
+  /** Plays the file: waits for the service worker, sets the element's `src`, and keeps up what lies ahead of it. */
   async streamTo(media: HTMLMediaElement): Promise<void> {
+    const { hasAhead } = this.#host;
+    // It has nothing yet, and somebody waits for it.
+    hasAhead(0);
     await this.ready;
-    media.src = this.url;
+    const src = (media.src = this.url);
+    const tell = () => {
+      if (media.src !== src) return;
+      hasAhead(secondsAhead(media));
+      media.addEventListener("timeupdate", tell, { once: true });
+    };
+    tell();
   }
 
   /** The bytes in order, verified; none is fetched that the window does not need. No service worker needed. */
@@ -130,4 +141,12 @@ export class TorrentFile {
     if (!isInside) throw new HeadwaterError("badRange", `There are no bytes ${start} to ${end} in ${this.length} bytes.`);
     return { start, end };
   }
+}
+
+/** What the element has from where it is, at its pace; who has seen it all has enough. */
+function secondsAhead({ buffered, currentTime, playbackRate, ended }: HTMLMediaElement): number {
+  for (let range = buffered.length; range--; ) {
+    if (buffered.start(range) <= currentTime) return ended ? 1e5 : Math.max(0, buffered.end(range) - currentTime) / playbackRate;
+  }
+  return 0;
 }

@@ -44,7 +44,7 @@ export interface TorrentInit {
 }
 
 /** What a torrent needs of its client. */
-export interface TorrentHost extends Omit<FileHost, "openRead" | "select"> {
+export interface TorrentHost extends Omit<FileHost, "hasAhead" | "openRead" | "select"> {
   decideSharing(asked: Share | undefined): Sharing;
   isEngineReady(): boolean;
   /** Whether all tabs together have given what they may this month. */
@@ -205,8 +205,9 @@ export class Torrent extends Emitter<TorrentEvents> {
   /**
    * Time to stall: seconds of film that the player has and has not played; undefined while no player says.
    *
-   * {@link attach} keeps it up. A player of one's own sets it about once a second: while there is
-   * enough, a seed is not asked for what viewers bring in time.
+   * {@link attach} and {@link TorrentFile.streamTo} keep it up. A player of one's own sets it about once
+   * a second: while there is enough, a seed is not asked for what viewers bring in time; where there is
+   * hardly any, what comes next is asked of the fastest alone.
    */
   get secondsAhead(): number | undefined {
     return this.#secondsAhead;
@@ -327,6 +328,7 @@ export class Torrent extends Emitter<TorrentEvents> {
       streamUrl: (path) => this.#host.streamUrl(path),
       openRead: (file, range) => this.#openRead(file, range),
       select: (file, selected) => this.#host.post({ kind: "select", torrent: this.#key, file, selected }),
+      hasAhead: (seconds) => (this.secondsAhead = seconds),
     };
     this.#files = message.files.map((entry) => {
       const source = this.#hashed?.sources[entry.index] ?? null;
