@@ -121,7 +121,7 @@ export class TorrentFile {
       whole.set(bytes, filled);
       filled += bytes.length;
     }
-    if (filled < whole.length) throw new HeadwaterError("removed", `The stream ended after ${filled} of ${whole.length} bytes.`);
+    if (filled < whole.length) throw new HeadwaterError("removed", `The stream ended after ${filled} bytes.`);
     return whole.buffer;
   }
 
@@ -143,10 +143,11 @@ export class TorrentFile {
   }
 }
 
-/** What the element has from where it is, at its pace; who has seen it all has enough. */
-function secondsAhead({ buffered, currentTime, playbackRate, ended }: HTMLMediaElement): number {
+/** What the element has from where it is, at its pace; who has all to the end has enough. */
+function secondsAhead({ buffered, currentTime, playbackRate, duration }: HTMLMediaElement): number {
   for (let range = buffered.length; range--; ) {
-    if (buffered.start(range) <= currentTime) return ended ? 1e5 : Math.max(0, buffered.end(range) - currentTime) / playbackRate;
+    const end = buffered.end(range);
+    if (buffered.start(range) <= currentTime) return end > duration - 1 ? 1e5 : Math.max(0, end - currentTime) / playbackRate;
   }
   return 0;
 }

@@ -5,7 +5,7 @@ export const HINTS = {
   badMagnet: "A magnet link looks like magnet:?xt=urn:btih:<40 hex digits>&tr=<wss tracker>. Copy it whole.",
   badTorrent: "Is it a .torrent file, and not the page that links to it?",
   badTorrentId: "Pass a magnet link, an info hash, or a .torrent file: its address or its bytes.",
-  deselected: "Call file.select() to read it.",
+  deselected: "Call file.select() first.",
   destroyed: "Make a new Headwater.",
   engineFailed: "Serve worker.js and headwater_wasm_bg.wasm beside headwater.js, or pass workerUrl and wasmUrl.",
   fetchFailed: "Open the address in a tab: it must answer 200, and from another site it must allow CORS.",
@@ -25,6 +25,6 @@ export const HINTS = {
     "Open the page over https:// or from http://localhost (not file://, and not a private window in Firefox). file.stream() and file.arrayBuffer() work here, too.",
   tooLarge: "That is more than a page should hold.",
   tooLate: "Call configure() before the first attach() and the first <headwater-video>.",
-  tooManyStreams: "Cancel those that are not read any more.",
+  tooManyStreams: "Cancel those that nobody reads.",
   trackerDown: "Check that the tracker runs and that its address starts with wss:// (ws:// only from http pages).",
 } as const;

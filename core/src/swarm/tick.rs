@@ -165,15 +165,20 @@ impl Swarm {
             ahead += u64::from(out.block.length);
             out.block == block
         });
+        let Some(out) = found else { return false };
+        let waits = self.now.since(out.at);
+        if is_needed && !self.crowded && waits > best.unwrap_or(NEED_PATIENCE).max(NEED_TICK) {
+            return true;
+        }
         let rate = peer.pipeline.rate(self.now);
-        let Some(out) = found.filter(|_| rate > 0) else {
+        if rate == 0 {
             return false;
-        };
+        }
         // In a crowd a peer that others load, too, is only slow now and then.
         let indulgence = if self.crowded { 2 } else { 1 };
         let line = time_of(ahead, rate);
         let is_long = |best| line > selector::reasonable(best) * indulgence;
-        let is_overdue = is_needed && self.now.since(out.at).min(line) > NEED_PATIENCE;
+        let is_overdue = is_needed && waits.min(line) > NEED_PATIENCE;
         is_overdue || best.is_some_and(is_long)
     }
 
