@@ -463,12 +463,7 @@ fn sources_of(partial: &Partial) -> u8 {
 }
 
 /// Takes a request back from a peer.
-pub(super) fn take_back(
-    peers: &mut Map<PeerKey, Peer>,
-    dirty: &mut Set<PeerKey>,
-    key: PeerKey,
-    block: Block,
-) {
+fn take_back(peers: &mut Map<PeerKey, Peer>, dirty: &mut Set<PeerKey>, key: PeerKey, block: Block) {
     let Some(peer) = peers.get_mut(&key) else {
         return;
     };
