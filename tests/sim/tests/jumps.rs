@@ -75,23 +75,21 @@ fn beside(film: &Film, slow: Option<u64>) -> (f64, f64) {
     let (begun, fast) = (sim.now(), sim.seeder(film, fast));
     sim.connect(viewer, fast);
     let limit = begun + Duration::from_secs(60);
-    sim.run_while(limit, |sim| {
-        sim.node(viewer).watches[&head].had() < 32 * 1024
-    });
-    sim.stop(viewer, head);
+    let look = |sim: &mut Sim, reader| {
+        sim.run_while(limit, |sim| {
+            sim.node(viewer).watches[&reader].had() < 32 * 1024
+        });
+        sim.stop(viewer, reader);
+    };
+    look(&mut sim, head);
     let after = sim.play(viewer, 0, 5 * 256 * 1024..film.length(), player);
-    sim.run_while(limit, |sim| {
-        sim.node(viewer).watches[&after].had() < 32 * 1024
-    });
-    sim.stop(viewer, after);
+    look(&mut sim, after);
     let played = sim.play(viewer, 0, 64 * 1024..film.length(), player);
     let begins = |sim: &Sim| {
-        sim.node(viewer).watches[&played]
-            .playing
-            .clone()
-            .and_then(|playing| playing.startup)
+        let playing = sim.node(viewer).watches[&played].playing.as_ref();
+        playing.is_some_and(|playing| playing.startup.is_some())
     };
-    sim.run_while(limit, |sim| begins(sim).is_none());
+    sim.run_while(limit, |sim| !begins(sim));
     let shown = sim.now();
     let all = sim.watch_all(viewer);
     sim.run_while(limit, |sim| sim.node(viewer).watches[&all].ended.is_none());
