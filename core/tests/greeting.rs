@@ -23,7 +23,14 @@ fn connected(magnet: &str, transport: Transport, dialled: bool) -> Swarm {
         name: "peer".to_owned(),
     };
     swarm.handle_input(Instant::START, opened);
-    swarm.handle_input(Instant::START, Input::Writable(PEER, 1 << 16));
+    swarm.handle_input(
+        Instant::START,
+        Input::Writable {
+            peer: PEER,
+            room: 1 << 16,
+            queued: 0,
+        },
+    );
     swarm
 }
 

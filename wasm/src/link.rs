@@ -17,7 +17,7 @@ use crate::protocol::Page;
 const HIGH_BYTES: usize = 256 << 10;
 
 /// When a channel's buffer falls this low it asks for more. Never 0: the wire would stand still meanwhile.
-const LOW_BYTES: u32 = 64 << 10;
+const LOW_BYTES: usize = 64 << 10;
 
 /// The longest message we take: what browsers say they take themselves.
 const MAX_MESSAGE: usize = 256 << 10;
@@ -76,32 +76,33 @@ impl Link {
         }
     }
 
-    /// Bytes it can take now; `None` if the swarm knows that already.
-    pub(crate) fn news_of_room(&mut self) -> Option<usize> {
-        let room = self.room();
+    /// Bytes it can take now, and has taken; `None` if the swarm knows that already.
+    pub(crate) fn news_of_room(&mut self) -> Option<(usize, usize)> {
+        let queued = self.queued();
+        let room = HIGH_BYTES.saturating_sub(queued);
         let is_news = room != self.believed_room;
         self.believed_room = room;
-        is_news.then_some(room)
+        // When less than this is left is not said.
+        is_news.then_some((room, queued.saturating_sub(LOW_BYTES)))
     }
 
-    /// The same, asked only where the swarm believes in too little room to go on for long. (That
-    /// the buffer is low is said only if it was high.)
-    pub(crate) fn news_of_more_room(&mut self) -> Option<usize> {
-        if self.believed_room >= HIGH_BYTES / 2 {
+    /// The same, asked only where the swarm believes that more is left than that. (That the buffer is
+    /// low is said only if it was high.)
+    pub(crate) fn news_of_more_room(&mut self) -> Option<(usize, usize)> {
+        if self.believed_room >= HIGH_BYTES - LOW_BYTES {
             None
         } else {
             self.news_of_room()
         }
     }
 
-    fn room(&self) -> usize {
-        let used = match &self.carrier {
+    fn queued(&self) -> usize {
+        match &self.carrier {
             Carrier::Channel(channel) => channel.channel.buffered_amount() as usize,
             Carrier::Page(forwarded) => {
                 forwarded.buffered + forwarded.on_the_way.iter().sum::<usize>()
             }
-        };
-        HIGH_BYTES.saturating_sub(used)
+        }
     }
 
     /// Sends `bytes` as one message.
@@ -150,7 +151,7 @@ impl Channel {
         let on_message = host
             .callback(move |event: MessageEvent| Happened::Peer(peer, PeerDid::Send(event.data())));
         channel.set_binary_type(RtcDataChannelType::Arraybuffer);
-        channel.set_buffered_amount_low_threshold(LOW_BYTES);
+        channel.set_buffered_amount_low_threshold(LOW_BYTES as u32);
         let handler = Some(on_event.as_ref().unchecked_ref());
         channel.set_onopen(handler);
         channel.set_onclose(handler);

@@ -41,8 +41,6 @@ pub const MAX_SEND: usize = 64 * 1024;
 const MIN_MESSAGE: usize = 16 * 1024 + 13;
 /// Most bytes that wait for a peer that does not read.
 pub const MAX_OUTBOX: usize = 1 << 20;
-/// How long it is remembered how much a transport had room for.
-const WIDEST_LIFE: Duration = Duration::from_secs(10);
 /// The least and the most that a block is taken to need of one that has delivered none, whatever it
 /// says of itself.
 const LEAST_UNPROVEN: Duration = Duration::from_millis(250);
@@ -172,8 +170,8 @@ pub struct Peer {
     /// What may wait for something to go with.
     aside: Vec<u8>,
     room: usize,
-    /// The most that the transport had room for of late.
-    widest: Peak,
+    /// Bytes that the transport took and that have not left yet, as far as we know.
+    in_transport: usize,
 }
 
 impl Peer {
@@ -229,7 +227,7 @@ impl Peer {
             outbox: Vec::new(),
             aside: Vec::new(),
             room: 0,
-            widest: Peak::new(WIDEST_LIFE),
+            in_transport: 0,
         }
     }
 
@@ -399,10 +397,10 @@ impl Peer {
         self.outbox.len() + self.aside.len()
     }
 
-    /// The transport takes this many bytes now.
-    pub fn set_room(&mut self, now: Instant, room: usize) {
+    /// The transport takes `room` bytes now, and has `queued` bytes that it took before.
+    pub fn set_room(&mut self, room: usize, queued: usize) {
         self.room = room;
-        self.widest.note(now, room as u64);
+        self.in_transport = queued;
     }
 
     /// Notes whether it may have what it asked for, or is to ask again later.
@@ -417,9 +415,8 @@ impl Peer {
 
     /// Bytes that it was promised and that have not left yet, about.
     pub fn backlog(&self) -> u64 {
-        let in_transport = self.widest.most().saturating_sub(self.room as u64);
         let waiting = self.outbox.len() + self.uploads.len() * BLOCK_LENGTH as usize;
-        in_transport + waiting as u64
+        (self.in_transport + waiting) as u64
     }
 
     /// How many more bytes of blocks are worth putting in line for the next message.
@@ -454,6 +451,7 @@ impl Peer {
         let rest = self.outbox.split_off(length);
         let message = core::mem::replace(&mut self.outbox, rest);
         self.room -= length;
+        self.in_transport += length;
         self.spoke = now;
         Some(Bytes::from(message))
     }

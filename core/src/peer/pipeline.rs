@@ -24,8 +24,8 @@ const MAX_OUTSTANDING: u32 = 512;
 const MARGIN: Duration = Duration::from_millis(50);
 /// How long the best rate is believed when none comes near it any more: between one and two of these.
 const RATE_LIFE: Duration = Duration::from_secs(2);
-/// How long the shortest round trip is believed when none comes near it any more.
-const ROUND_TRIP_LIFE: Duration = Duration::from_secs(10);
+/// How long the shortest round trip is believed when all answers take longer than it explains.
+const ROUND_TRIP_LIFE: Duration = Duration::from_secs(4);
 /// Requests beyond the product, so that whole blocks in flight do not starve the pipe.
 const SPARE: u32 = 1;
 /// What a block is taken to need at the most.
@@ -44,8 +44,20 @@ pub struct Asked {
     pub at: Instant,
     /// Whether the block was given to others meanwhile: late bytes are still welcome.
     pub released: bool,
+    /// Whether nothing else was out.
+    alone: bool,
     /// Bytes delivered by then, and since when they are counted.
     delivered: (u64, Instant),
+}
+
+/// Answers that take longer than the shortest round trip explains.
+#[derive(Clone, Copy, Debug)]
+struct Late {
+    since: Instant,
+    /// The shortest of them.
+    least: Duration,
+    /// What is explained.
+    explained: Duration,
 }
 
 /// The requests that are out to one peer, and how many there should be.
@@ -63,8 +75,9 @@ pub struct Pipeline {
     /// Blocks that came in this probing round, and the best rate at its beginning.
     round: (u32, u64),
     shortest: Option<Duration>,
-    /// The shortest of late, and since when nothing came near the shortest of all.
-    recent: Option<(Duration, Instant)>,
+    late: Option<Late>,
+    /// Whether nothing is asked for until nothing is out, to see how long the path is.
+    looks: bool,
     smoothed: Option<Duration>,
     /// How far answers stray from the smoothed time, on average.
     deviation: Duration,
@@ -86,7 +99,8 @@ impl Default for Pipeline {
             refused: 0,
             round: (0, 0),
             shortest: None,
-            recent: None,
+            late: None,
+            looks: false,
             smoothed: None,
             deviation: Duration::ZERO,
             best: Peak::new(RATE_LIFE),
@@ -115,11 +129,14 @@ impl Pipeline {
     /// Whether it is time to ask for more: a quarter of the requests are free to go. In one message
     /// they cost both ends what a single one costs.
     pub fn is_hungry(&self) -> bool {
-        self.room() * 4 >= self.limit()
+        self.room() * 4 >= self.limit().max(1)
     }
 
     /// How many requests should be out.
     pub fn limit(&self) -> u32 {
+        if self.looks && self.outstanding.first().is_some_and(|first| !first.alone) {
+            return 0;
+        }
         let most = if self.doubted { 1 } else { MAX_OUTSTANDING };
         // What is refused brings nothing, so more must be asked for to get as much; where answers
         // come late, its line is full without that.
@@ -167,6 +184,7 @@ impl Pipeline {
             block,
             at: now,
             released: false,
+            alone: self.outstanding.is_empty(),
             delivered: (self.delivered.total(), since),
         });
     }
@@ -195,6 +213,13 @@ impl Pipeline {
         }
         let took = now.since(asked.at);
         self.measure(now, took);
+        if asked.alone
+            && core::mem::take(&mut self.looks)
+            && let Some(late) = self.late.take()
+        {
+            self.shortest = Some(late.least);
+            self.probing = true;
+        }
         let smoothed = self.smoothed.unwrap_or(took);
         let strayed = took.max(smoothed) - took.min(smoothed);
         self.deviation = (self.deviation * 7 + strayed) / 8;
@@ -297,21 +322,46 @@ impl Pipeline {
     pub fn measure(&mut self, now: Instant, took: Duration) {
         let Some(shortest) = self.shortest.filter(|shortest| *shortest < took) else {
             self.shortest = Some(took);
-            self.recent = None;
+            self.late = None;
             return;
         };
         // Our own queue makes every answer late; only what it cannot explain means a longer path.
-        let queue = time_of(4 * BLOCK, self.rate(now));
-        if took <= shortest * 3 / 2 + MARGIN * 2 + queue {
-            self.recent = None;
+        // By how much it does is reckoned from before: the longer path slows it down, too.
+        let explained = shortest + self.margin(shortest) + time_of(2 * BLOCK, self.best_rate());
+        let late = self.late.get_or_insert(Late {
+            since: now,
+            least: took,
+            explained,
+        });
+        if took <= late.explained {
+            self.late = None;
             return;
         }
-        let (least, since) = self.recent.get_or_insert((took, now));
-        *least = took.min(*least);
-        if now.since(*since) > ROUND_TRIP_LIFE {
-            self.shortest = Some(*least);
-            self.recent = None;
+        // The first were on their way when the path became longer.
+        if now.since(late.since) < ROUND_TRIP_LIFE / 2 {
+            late.least = took;
         }
+        late.least = took.min(late.least);
+    }
+
+    /// Looks how long the path is, if answers have come late for long. In a crowd those of a peer that
+    /// others load come late, too.
+    pub fn look(&mut self, now: Instant, crowded: bool) {
+        let (slack, patience) = if crowded {
+            (MARGIN * 2, ROUND_TRIP_LIFE * 2)
+        } else {
+            (Duration::ZERO, ROUND_TRIP_LIFE)
+        };
+        let is_due =
+            |late: Late| now.since(late.since) > patience && late.least > late.explained + slack;
+        self.looks |= self.late.is_some_and(is_due);
+    }
+
+    /// What requests are out beyond the round trip.
+    fn margin(&self, shortest: Duration) -> Duration {
+        // A block more or less in line is no straying.
+        let strays = self.deviation - time_of(BLOCK, self.best_rate());
+        (shortest / 2).max((strays * 2).min(MARGIN))
     }
 
     /// Whether blocks take longer than the way to the peer and back explains.
@@ -340,12 +390,9 @@ impl Pipeline {
                 self.round = (0, best);
             }
         } else {
-            let best = self.best_rate();
-            // A block more or less in line is no straying.
-            let strays = self.deviation - time_of(BLOCK, best);
-            let margin = (shortest / 2).max((strays * 2).min(MARGIN));
+            let time = shortest + self.margin(shortest);
             // Down by one a block, up at once.
-            self.limit = requests_in(best, shortest + margin).max(self.limit - 1);
+            self.limit = requests_in(self.best_rate(), time).max(self.limit - 1);
         }
         if took > soon && !self.probing {
             let delivered = self.delivered.total();

@@ -97,8 +97,15 @@ pub enum Input<'a> {
     TimedOut,
     /// The tracker client wants something of neighbours.
     Wished(Wish),
-    /// The transport takes this many more bytes for a peer now (not: in addition).
-    Writable(PeerKey, usize),
+    /// How much a transport takes, or may take, for a peer now.
+    Writable {
+        /// For whom.
+        peer: PeerKey,
+        /// Bytes that it takes (not: in addition).
+        room: usize,
+        /// Bytes that it took and that have not left yet.
+        queued: usize,
+    },
 }
 
 /// What to do.

@@ -253,9 +253,9 @@ impl Swarm {
             Input::Stored(piece) => self.stored(piece),
             Input::TimedOut => {}
             Input::Wished(wish) => self.wished(wish),
-            Input::Writable(peer, room) => {
+            Input::Writable { peer, room, queued } => {
                 if let Some(peer) = self.peers.get_mut(&peer) {
-                    peer.set_room(now, room);
+                    peer.set_room(room, queued);
                     self.dirty.insert(peer.key);
                 }
             }

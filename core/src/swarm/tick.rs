@@ -208,6 +208,7 @@ impl Swarm {
         let gives = self.peers.values().filter(gives);
         let best = gives.filter_map(|peer| peer.pipeline.round_trip()).min();
         for peer in self.peers.values_mut() {
+            peer.pipeline.look(now, self.crowded);
             let Some(oldest) = peer.pipeline.iter().next() else {
                 continue;
             };

@@ -107,10 +107,14 @@ impl Engine {
             Dry::One(torrent) => torrent_of(*peer) == torrent,
         };
         for &peer in self.open.iter().filter(|peer| is_dry(peer)) {
+            let (_, queued) = self.line(peer);
             if let Some(torrent) = self.torrents.get_mut(torrent_of(peer)) {
-                torrent
-                    .swarm
-                    .handle_input(now, swarm::Input::Writable(peer, 0));
+                let news = swarm::Input::Writable {
+                    peer,
+                    room: 0,
+                    queued,
+                };
+                torrent.swarm.handle_input(now, news);
             }
         }
     }
@@ -120,15 +124,19 @@ impl Engine {
         if !self.open.contains(&peer) {
             return;
         }
-        let room = match &self.calls {
-            Some(calls) if is_tcp(peer) => calls.tcp.room(peer),
-            _ => self.endpoint.room(peer),
-        };
+        let (room, queued) = self.line(peer);
         let room = room.min(self.upload.room(torrent_of(peer)));
         if let Some(torrent) = self.torrents.get_mut(torrent_of(peer)) {
-            torrent
-                .swarm
-                .handle_input(now, swarm::Input::Writable(peer, room));
+            let news = swarm::Input::Writable { peer, room, queued };
+            torrent.swarm.handle_input(now, news);
+        }
+    }
+
+    /// How many more bytes a peer's channel takes now, and how many it has of before.
+    fn line(&self, peer: PeerKey) -> (usize, usize) {
+        match &self.calls {
+            Some(calls) if is_tcp(peer) => calls.tcp.line(peer),
+            _ => self.endpoint.line(peer),
         }
     }
 

@@ -44,6 +44,11 @@ impl Connection {
         MAX_UNSENT.saturating_sub(self.unsent)
     }
 
+    /// How many bytes it took and has not written yet.
+    pub(super) const fn unsent(&self) -> usize {
+        self.unsent
+    }
+
     /// Puts a message in line.
     pub(super) fn push(&mut self, message: Bytes) {
         self.unsent += message.len();

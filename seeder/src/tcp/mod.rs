@@ -176,6 +176,12 @@ impl Tcp {
         self.connections.get(&key).map_or(0, Connection::room)
     }
 
+    /// The same, and how many bytes it has of before.
+    pub fn line(&self, key: PeerKey) -> (usize, usize) {
+        let line = self.connections.get(&key);
+        line.map_or((0, 0), |line| (line.room(), line.unsent()))
+    }
+
     /// Reads what a peer sent, at most what the buffer holds; 0 if there is nothing more for now.
     pub fn read(&mut self, key: PeerKey, buffer: &mut [u8]) -> usize {
         let Some(connection) = self.connections.get_mut(&key) else {

@@ -172,6 +172,12 @@ impl Endpoint {
         self.peers.get(&key).map_or(0, Peer::room)
     }
 
+    /// The same, and how many bytes that it took are unacknowledged.
+    pub fn line(&self, key: PeerKey) -> (usize, usize) {
+        let peer = self.peers.get(&key);
+        peer.map_or((0, 0), |peer| (peer.room(), peer.unacknowledged()))
+    }
+
     /// Ends a connection, telling the remote at once; nothing if there is none.
     pub fn close(&mut self, key: PeerKey) {
         if let Some(mut peer) = self.peers.remove(&key) {

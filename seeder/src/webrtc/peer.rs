@@ -399,6 +399,11 @@ impl Peer {
         if is_open && free >= MIN_ROOM { free } else { 0 }
     }
 
+    /// Bytes that the channel took and that are not acknowledged yet.
+    pub(super) fn unacknowledged(&self) -> usize {
+        self.cap.unacknowledged()
+    }
+
     pub(super) fn send(&mut self, now: Instant, message: Bytes) {
         let length = message.len();
         if !self.is_open || length == 0 || length > MAX_MESSAGE {

@@ -128,8 +128,8 @@ impl Stranger {
                     self.mind.ticked(line);
                 }
             }
-            Input::Writable(key, room) => {
-                if let Some(line) = self.lines.get_mut(key) {
+            Input::Writable { peer, room, .. } => {
+                if let Some(line) = self.lines.get_mut(peer) {
                     line.room = *room;
                 }
             }

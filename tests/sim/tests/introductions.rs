@@ -101,7 +101,11 @@ impl Scene {
             dialled,
             name,
         });
-        self.tell(Input::Writable(peer, 1 << 20));
+        self.tell(Input::Writable {
+            peer,
+            room: 1 << 20,
+            queued: 0,
+        });
         let mut bytes = Vec::new();
         let hello = Handshake {
             features: Features::ALL,
@@ -148,7 +152,11 @@ impl Scene {
         let payload = &payload[..];
         Message::Extended { id, payload }.encode(&mut bytes);
         self.tell(Input::Received(peer, &bytes));
-        self.tell(Input::Writable(peer, 1 << 20));
+        self.tell(Input::Writable {
+            peer,
+            room: 1 << 20,
+            queued: 0,
+        });
     }
 
     fn leaves(&mut self, number: u64) {

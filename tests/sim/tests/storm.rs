@@ -91,8 +91,14 @@ impl Storm {
                     if let Some(stranger) = self.strangers.get_mut(&key) {
                         stranger.room = room;
                     }
-                    self.swarm
-                        .handle_input(self.now, Input::Writable(key, room));
+                    self.swarm.handle_input(
+                        self.now,
+                        Input::Writable {
+                            peer: key,
+                            room,
+                            queued: 0,
+                        },
+                    );
                 }
             }
             45..80 => self.answer(),

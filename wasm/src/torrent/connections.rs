@@ -119,9 +119,9 @@ impl Torrent {
     /// A link may have more room.
     fn drained(&mut self, now: Instant, peer: PeerKey) {
         let link = self.links.get_mut(&peer).filter(|link| link.is_open);
-        if let Some(room) = link.and_then(Link::news_of_room) {
+        if let Some((room, queued)) = link.and_then(Link::news_of_room) {
             self.swarm
-                .handle_input(now, swarm::Input::Writable(peer, room));
+                .handle_input(now, swarm::Input::Writable { peer, room, queued });
         }
     }
 
@@ -151,9 +151,11 @@ impl Torrent {
     /// Tells the swarm what room its sending left, where it must know.
     pub(super) fn tell_room(&mut self, now: Instant) {
         while let Some(peer) = self.sent.pop_first() {
-            if let Some(room) = self.links.get_mut(&peer).and_then(Link::news_of_more_room) {
+            if let Some((room, queued)) =
+                self.links.get_mut(&peer).and_then(Link::news_of_more_room)
+            {
                 self.swarm
-                    .handle_input(now, swarm::Input::Writable(peer, room));
+                    .handle_input(now, swarm::Input::Writable { peer, room, queued });
             }
         }
     }

@@ -305,7 +305,14 @@ impl World {
             name,
         };
         self.tell_swarm(node, opened);
-        self.tell_swarm(node, swarm::Input::Writable(peer, ROOM));
+        self.tell_swarm(
+            node,
+            swarm::Input::Writable {
+                peer,
+                room: ROOM,
+                queued: 0,
+            },
+        );
     }
 
     fn tell_swarm(&mut self, node: usize, input: swarm::Input<'_>) {
@@ -319,7 +326,14 @@ impl World {
                     if let Some((far, far_key)) = self.nodes[node].open.get(&key).copied() {
                         self.after(LATENCY, Event::Heard(far, far_key, bytes));
                     }
-                    self.tell_swarm(node, swarm::Input::Writable(key, ROOM));
+                    self.tell_swarm(
+                        node,
+                        swarm::Input::Writable {
+                            peer: key,
+                            room: ROOM,
+                            queued: 0,
+                        },
+                    );
                 }
                 swarm::Output::Close(key, _) => {
                     self.drop_end(node, key);

@@ -105,7 +105,8 @@ impl Sim {
                     },
                 );
                 let room = self.hosts[id.0].link.buffer;
-                self.input(id, Input::Writable(peer, room));
+                let queued = 0;
+                self.input(id, Input::Writable { peer, room, queued });
                 self.turn(id);
             }
             Happening::Plays(id, reader) => {
@@ -338,14 +339,15 @@ impl Sim {
         let most = host.link.buffer;
         if let Some(wire) = self.wire(key) {
             let message = wire.leave(bytes);
-            let room = most - wire.buffered;
+            let (room, queued) = (most - wire.buffered, wire.buffered);
             if wire.is_waiting() {
                 self.hosts[id.0].line_up_again(key);
             }
             if let Some(message) = message {
                 self.travel(key, message);
                 self.serve(id);
-                self.input(id, Input::Writable(key, room));
+                let peer = key;
+                self.input(id, Input::Writable { peer, room, queued });
                 return self.turn(id);
             }
         }

@@ -63,9 +63,14 @@ impl Bench {
                 name: String::new(),
             };
             bench.swarm.handle_input(bench.now, opened);
-            bench
-                .swarm
-                .handle_input(bench.now, Input::Writable(key, 1 << 30));
+            bench.swarm.handle_input(
+                bench.now,
+                Input::Writable {
+                    peer: key,
+                    room: 1 << 30,
+                    queued: 0,
+                },
+            );
             let mut hello = Vec::new();
             let mut peer_id = *b"-HW0001-000000000000";
             peer_id[12..].copy_from_slice(&peer.to_be_bytes());
@@ -126,8 +131,14 @@ impl Bench {
                         self.asked[at].push((piece, begin, length));
                     }
                 }
-                self.swarm
-                    .handle_input(self.now, Input::Writable(peer, 1 << 30));
+                self.swarm.handle_input(
+                    self.now,
+                    Input::Writable {
+                        peer,
+                        room: 1 << 30,
+                        queued: 0,
+                    },
+                );
             }
         }
     }
