@@ -36,6 +36,8 @@ pub struct Crowd {
     pub viewer: Link,
     /// Bytes a second of the seed's uplink.
     pub seed_up: u64,
+    /// Whether it is the seed that keeps to that, on a link like a viewer's.
+    pub limited: bool,
     /// How many come.
     pub viewers: usize,
     /// Pieces of the film.
@@ -116,11 +118,14 @@ impl Crowd {
         let mut sim = Sim::seeded(seed).forgetful();
         // A film that needs four fifths of an uplink: what a crowd can just carry.
         sim.reckon_steady(self.viewer.up.min(self.seed_up) * 4 / 5);
-        let source = Link {
-            up: self.seed_up,
-            ..self.viewer
-        };
+        let mut source = self.viewer;
+        if !self.limited {
+            source.up = self.seed_up;
+        }
         let seeder = sim.seeder_with(film, source, |config| config.max_peers = 200);
+        if self.limited {
+            sim.limit_upload(seeder, self.seed_up);
+        }
         sim.join(seeder, 0);
         let mut arrivals: Vec<u64> = (0..self.viewers)
             .map(|_| luck.below(RUSH.as_micros() as u32).into())

@@ -11,6 +11,7 @@ use headwater_core::ids::PeerKey;
 use headwater_core::time::{Duration, Instant};
 
 use crate::NodeId;
+use crate::net::Limit;
 
 /// What one connection sends before it is the next one's turn: a block and its header.
 const QUANTUM: usize = 16 * 1024 + 64;
@@ -79,6 +80,8 @@ pub(crate) struct Host {
     pub gone: bool,
     /// Whether it reads nothing of what it is sent.
     pub deaf: bool,
+    /// What it may send, if that is less than it could.
+    pub limit: Option<Limit>,
     ready: VecDeque<PeerKey>,
     serving: Option<(PeerKey, usize)>,
     down_free: Instant,
@@ -94,6 +97,7 @@ impl Host {
             halt: None,
             gone: false,
             deaf: false,
+            limit: None,
             ready: VecDeque::new(),
             serving: None,
             down_free: Instant::START,

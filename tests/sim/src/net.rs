@@ -1,6 +1,7 @@
 //! The network: nodes, connections, and the one loop that drives them.
 
 mod happenings;
+mod limits;
 mod origins;
 mod shelves;
 
@@ -23,6 +24,7 @@ use crate::origin::Origin;
 use crate::tracker::Tracker;
 use crate::{Film, Halt, Link, Node, NodeId, Player, Watch};
 use happenings::{Happening, Scheduled};
+pub(crate) use limits::Limit;
 
 /// How far the film has spread: viewers that ever had each piece, the pieces that too few had, and
 /// when that came to none.

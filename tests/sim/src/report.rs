@@ -99,7 +99,7 @@ impl Report {
             received += stats.received;
             wasted += stats.wasted;
             if node.is_seeder() {
-                seeds.push(link.up);
+                seeds.push(sim.uplink(id));
                 by_seeds += stats.sent;
                 all_by_seeds += sim.bytes_sent_by(id);
             } else {

@@ -12,6 +12,7 @@ use headwater_sim::{
 const CROWD: Crowd = Crowd {
     viewer: VIEWER,
     seed_up: 2 * UP,
+    limited: false,
     viewers: 16,
     pieces: 64,
     piece: 128 * 1024,
@@ -53,6 +54,29 @@ fn where_only_whole_pieces_are_passed_on_the_seed_deals_whole_pieces() {
     }
     let efficiency = median_of(&reports, |report| report.efficiency);
     assert!(efficiency >= 0.35, "efficiency {efficiency}");
+}
+
+#[test]
+fn a_seed_that_holds_itself_to_a_limit_is_as_good_as_one_whose_line_is_no_wider() {
+    for version in [Version::V1, Version::V2] {
+        let held = Crowd {
+            viewer: Link {
+                up: 40 * UP,
+                down: 40 * UP,
+                ..VIEWER
+            },
+            seed_up: 2_000_000,
+            limited: true,
+            viewers: 8,
+            version,
+            ..CROWD
+        };
+        for report in (0..3).map(|seed| held.run(seed)) {
+            assert_eq!(report.unfinished, 0);
+            assert!(report.efficiency >= 0.7, "{version:?}: {report:?}");
+            assert!(report.seed_copies <= 1.3, "{version:?}: {report:?}");
+        }
+    }
 }
 
 #[test]

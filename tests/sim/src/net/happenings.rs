@@ -29,6 +29,8 @@ pub(super) enum Happening {
     Arrives(NodeId, PeerKey, Bytes),
     Closes(NodeId, PeerKey),
     Errand(Errand),
+    /// The bucket of a node that may send only so much.
+    Fills(NodeId),
     /// A wire's turn on a node's uplink is over.
     Leaves(NodeId),
     Opens(NodeId, PeerKey, bool),
@@ -89,6 +91,7 @@ impl Sim {
                 self.turn(id);
             }
             Happening::Errand(errand) => self.run_errand(errand),
+            Happening::Fills(id) => self.fill(id),
             Happening::Leaves(id) => self.leaves(id),
             Happening::Opens(id, peer, dialled) => {
                 let Some(wire) = self.wire(peer) else {
@@ -104,9 +107,7 @@ impl Sim {
                         name,
                     },
                 );
-                let room = self.hosts[id.0].link.buffer;
-                let queued = 0;
-                self.input(id, Input::Writable { peer, room, queued });
+                self.grant(id, peer);
                 self.turn(id);
             }
             Happening::Plays(id, reader) => {
@@ -314,6 +315,7 @@ impl Sim {
             self.hosts[id.0].line_up(key, length);
             self.serve(id);
         }
+        self.count(id, length);
     }
 
     /// The next turn on a node's uplink.
@@ -336,18 +338,15 @@ impl Sim {
         {
             return self.die(id, key, bytes);
         }
-        let most = host.link.buffer;
         if let Some(wire) = self.wire(key) {
             let message = wire.leave(bytes);
-            let (room, queued) = (most - wire.buffered, wire.buffered);
             if wire.is_waiting() {
                 self.hosts[id.0].line_up_again(key);
             }
             if let Some(message) = message {
                 self.travel(key, message);
                 self.serve(id);
-                let peer = key;
-                self.input(id, Input::Writable { peer, room, queued });
+                self.grant(id, key);
                 return self.turn(id);
             }
         }

@@ -19,6 +19,7 @@ pub(crate) fn cases() -> Vec<Case> {
     const DEFAULT: Crowd = Crowd {
         viewer: VIEWER,
         seed_up: 2 * UP,
+        limited: false,
         viewers: 40,
         pieces: 160,
         piece: PIECE,
@@ -35,6 +36,7 @@ pub(crate) fn cases() -> Vec<Case> {
             ..VIEWER
         },
         seed_up: 2_000_000,
+        limited: true,
         viewers: 8,
         pieces: 128,
         ..DEFAULT
@@ -79,7 +81,7 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         Case::new(
             "held-16",
-            "1 seed at 2 MB/s + 8 viewers with fast links, 128 pieces, window of 16",
+            "1 seed that holds itself to 2 MB/s + 8 viewers with fast links, 128 pieces, window of 16",
             |seed| figures(&HELD, seed, ">= 0.71"),
         ),
         Case::new("held-v1-16", "the same of a v1 torrent", |seed| {
