@@ -345,15 +345,10 @@ impl Pipeline {
     }
 
     /// Looks how long the path is, if answers have come late for long. In a crowd those of a peer that
-    /// others load come late, too.
+    /// others load come late, too, for a while.
     pub fn look(&mut self, now: Instant, crowded: bool) {
-        let (slack, patience) = if crowded {
-            (MARGIN * 2, ROUND_TRIP_LIFE * 2)
-        } else {
-            (Duration::ZERO, ROUND_TRIP_LIFE)
-        };
-        let is_due =
-            |late: Late| now.since(late.since) > patience && late.least > late.explained + slack;
+        let patience = ROUND_TRIP_LIFE * if crowded { 4 } else { 1 };
+        let is_due = |late: Late| now.since(late.since) > patience;
         self.looks |= self.late.is_some_and(is_due);
     }
 

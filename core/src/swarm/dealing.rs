@@ -37,7 +37,7 @@ const HAND_LASTS: Duration = Duration::from_millis(750);
 /// The same for who has hardly anything left to play, where there is uplink to spare: where all that
 /// is promised takes no longer than this at the best rate of late.
 const HAND_IN_NEED: u64 = 1 << 20;
-const SPARE_LINE: Duration = Duration::from_millis(250);
+const SPARE_LINE: Duration = Duration::from_millis(50);
 /// So many bytes from where it waits, a whole piece at the least: what a player wants to begin.
 const NEEDED: u32 = 1 << 20;
 /// Where fewer than this are here they know each other, and pass on what one of those behind was given.
@@ -64,7 +64,7 @@ impl Swarm {
     /// does, and only to who understands it; nobody else need count.
     pub(super) fn demand(&self, key: PeerKey) -> Option<Demand> {
         let peer = self.peers.get(&key)?;
-        if !self.deals() || !understands_later(peer) {
+        if !self.deals() || !can_wait(peer) {
             return None;
         }
         let is_calm = peer.state.is_some_and(|state| state.is_calm);
@@ -83,6 +83,7 @@ impl Swarm {
         let share = load.rate * HAND_LASTS.as_micros() / 1_000_000 / (peers as u64).max(1);
         Some(Demand {
             peers,
+            of: self.peers.len(),
             is_busy,
             longest_denial: if is_calm {
                 LONGEST_DENIAL
@@ -107,7 +108,9 @@ impl Swarm {
         let share = peer.v2.then_some(block.begin / BLOCK_LENGTH);
         let is_behind = SERVES_CROWDS && grid.is_behind(self.now, piece, copies, everybody);
         let is_full = peer.backlog() >= demand.hand || demand.waits;
-        let has_enough = demand.is_crowd() && is_full && !is_behind;
+        // Nobody can do anything with a part of what is passed on whole.
+        let is_begun = share.is_none() && grid.has_whole(piece, key);
+        let has_enough = demand.is_crowd() && is_full && !is_behind && !is_begun;
         let length = torrent.layout().standard_piece_length();
         let needs = peer.state.and_then(|state| state.needs);
         let is_needed = needs.is_some_and(|from| needed_from(from, length).contains(&piece));
@@ -184,4 +187,9 @@ pub(super) fn needed_from(piece: u32, length: u32) -> Range<u32> {
 /// Whether a peer takes a refusal as "ask others, or me again in a moment".
 pub(super) fn understands_later(peer: &Peer) -> bool {
     peer.extensions.id_of(HW_LATER).is_some()
+}
+
+/// Whether it does, and knows others.
+pub(super) fn can_wait(peer: &Peer) -> bool {
+    understands_later(peer) && peer.state.is_none_or(|state| !state.is_alone)
 }

@@ -16,6 +16,8 @@ use crate::wire::extended::State;
 
 /// Who needs longer for what it has promised is busy.
 const BUSY: Duration = Duration::from_millis(100);
+/// For so long after somebody came others may come, too.
+const MEETING: Duration = Duration::from_secs(3);
 /// Between two words to one peer on how we are.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -54,9 +56,9 @@ impl Swarm {
         self.best_sent.note(self.now, rate);
         let now = self.now;
         // Who gives to us is to know what is needed, and how soon.
-        let haste = (self.needs(), self.is_calm());
+        let haste = (self.needs(), self.is_calm(), self.is_alone());
         let told = |peer: &Peer| peer.told.map_or_else(State::default, |(_, told)| told);
-        let is_old = |told: State| (told.needs, told.is_calm) == haste;
+        let is_old = |told: State| (told.needs, told.is_calm, told.is_alone) == haste;
         let is_news = |peer: &Peer| peer.wants || (peer.wanted && !is_old(told(peer)));
         let is_due =
             |peer: &Peer| is_news(peer) && peer.hw_state().is_some() && peer.is_untold(now);
@@ -103,7 +105,14 @@ impl Swarm {
             is_busy,
             needs: self.needs(),
             is_calm: self.is_calm(),
+            is_alone: self.is_alone(),
         }
+    }
+
+    /// Whether nobody who lacks pieces is here, nor has anybody come of late.
+    fn is_alone(&self) -> bool {
+        let is_new = |peer: &Peer| self.now.since(peer.opened) < MEETING;
+        !self.crowded && !self.peers.values().any(is_new)
     }
 
     /// Who of those that may be asked for something in this turn is asked first, and so for what is

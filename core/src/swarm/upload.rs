@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::dealing::{Dealt, understands_later};
+use super::dealing::{Dealt, can_wait};
 use super::{Event, Output, Swarm};
 use crate::choker::Candidate;
 use crate::ids::PeerKey;
@@ -172,7 +172,7 @@ impl Swarm {
         // Who is dealt blocks needs no place: each goes to one of them, and spreads the sooner the more
         // there are to deal to.
         let deals = self.deals() && self.config.upload;
-        let is_dealt_to = |peer: &Peer| deals && peer.wants && understands_later(peer);
+        let is_dealt_to = |peer: &Peer| deals && peer.wants && can_wait(peer);
         let mut candidates: Vec<Candidate> = self
             .peers
             .values()

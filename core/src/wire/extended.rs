@@ -254,8 +254,8 @@ impl<'a> Blocks<'a> {
 }
 
 /// `hw_state`: how much its sender has to give, as it says itself, and whether it is in need. Nine
-/// bytes: two big-endian numbers and a byte of flags, 1 for busy, 2 for in need, 4 for calm; then, if
-/// it is in need, four of the piece where that begins.
+/// bytes: two big-endian numbers and a byte of flags, 1 for busy, 2 for in need, 4 for calm, 8 for
+/// alone; then, if it is in need, four of the piece where that begins.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct State {
     /// KiB per second of upload that nobody uses; 0 if it does not know.
@@ -268,6 +268,8 @@ pub struct State {
     pub needs: Option<u32>,
     /// Whether who watches there has enough ahead to wait for others to pass things on.
     pub is_calm: bool,
+    /// Whether it knows nobody but seeds, who could pass things on to it.
+    pub is_alone: bool,
 }
 
 impl State {
@@ -286,15 +288,17 @@ impl State {
                 _ => None,
             },
             is_calm: said[8] & 4 != 0,
+            is_alone: said[8] & 8 != 0,
         })
     }
 
     /// The payload of an extended message.
     pub fn to_payload(self) -> Vec<u8> {
         let (busy, calm) = (u8::from(self.is_busy), u8::from(self.is_calm) << 2);
+        let alone = u8::from(self.is_alone) << 3;
         let (need, piece) = self.needs.map_or((0, 0), |piece| (2, piece));
         let mut payload = [self.idle.to_be_bytes(), self.queued.to_be_bytes()].concat();
-        payload.push(busy | need | calm);
+        payload.push(busy | need | calm | alone);
         if need > 0 {
             payload.extend_from_slice(&piece.to_be_bytes());
         }
@@ -363,6 +367,7 @@ mod tests {
             is_busy: true,
             needs: Some(70_001),
             is_calm: true,
+            is_alone: true,
         };
         let mut said = state.to_payload();
         assert_eq!(State::parse(&said), Ok(state));

@@ -68,6 +68,7 @@ fn a_seed_that_holds_itself_to_a_limit_is_as_good_as_one_whose_line_is_no_wider(
             seed_up: 2_000_000,
             limited: true,
             viewers: 8,
+            pieces: 192,
             version,
             ..CROWD
         };
