@@ -32,6 +32,9 @@ const SPARE: u32 = 1;
 const LONGEST: Duration = Duration::from_secs(60);
 /// The whole, of which shares are parts.
 const ALL: u32 = 1024;
+/// Whether there may be peers that serve in pulses. Those known are reached over TCP, which pages do
+/// not speak, and the engine of pages is downloaded.
+const PULSE: bool = !cfg!(target_family = "wasm");
 /// L of the formulas.
 const BLOCK: u64 = 16 * 1024;
 
@@ -389,7 +392,7 @@ impl Pipeline {
             // Down by one a block, up at once.
             self.limit = requests_in(self.best_rate(), time).max(self.limit - 1);
         }
-        if took > soon && !self.probing {
+        if PULSE && took > soon && !self.probing {
             let delivered = self.delivered.total();
             let rate = self.rate(now);
             let worth = self.trial.late(now, took, self.limit, delivered, rate);

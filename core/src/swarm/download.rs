@@ -463,7 +463,12 @@ fn sources_of(partial: &Partial) -> u8 {
 }
 
 /// Takes a request back from a peer.
-fn take_back(peers: &mut Map<PeerKey, Peer>, dirty: &mut Set<PeerKey>, key: PeerKey, block: Block) {
+pub(super) fn take_back(
+    peers: &mut Map<PeerKey, Peer>,
+    dirty: &mut Set<PeerKey>,
+    key: PeerKey,
+    block: Block,
+) {
     let Some(peer) = peers.get_mut(&key) else {
         return;
     };

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Swarm;
+use super::download::take_back;
 use super::requests::request;
 use crate::ids::PeerKey;
 use crate::layout::{BLOCK_LENGTH, Block};
@@ -13,6 +14,8 @@ use crate::wire::Message;
 
 /// Between two looks while requests are out.
 const BUSY_TICK: Duration = Duration::from_millis(100);
+/// The same while a player has hardly anything left, where a seed is all there is.
+const NEED_TICK: Duration = Duration::from_millis(50);
 /// Between two looks while peers are connected.
 const IDLE_TICK: Duration = Duration::from_secs(1);
 /// A peer that delivers nothing for this long, or for four times what a block should take, is snubbed.
@@ -39,7 +42,12 @@ impl Swarm {
             self.next_tick = None;
             return;
         }
-        let mut due = self.now + if self.is_asking { BUSY_TICK } else { IDLE_TICK };
+        let mut due = self.now
+            + match self.is_asking {
+                true if !self.crowded && self.needs().is_some() => NEED_TICK,
+                true => BUSY_TICK,
+                false => IDLE_TICK,
+            };
         if let Some(wakes) = self.origins.wakes(self.now) {
             due = due.min(wakes);
         }
@@ -126,7 +134,7 @@ impl Swarm {
             }
         }
         for block in late {
-            if !self.race_block(block) {
+            if !self.race_block(block, needs.is_some() && !self.crowded) {
                 self.origins.late.push(block);
             }
         }
@@ -157,28 +165,33 @@ impl Swarm {
             ahead += u64::from(out.block.length);
             out.block == block
         });
+        let Some(out) = found else { return false };
+        let waits = self.now.since(out.at);
+        if is_needed && !self.crowded && waits > best.unwrap_or(NEED_PATIENCE).max(NEED_TICK) {
+            return true;
+        }
         let rate = peer.pipeline.rate(self.now);
-        let Some(out) = found.filter(|_| rate > 0) else {
+        if rate == 0 {
             return false;
-        };
+        }
         // In a crowd a peer that others load, too, is only slow now and then.
         let indulgence = if self.crowded { 2 } else { 1 };
         let line = time_of(ahead, rate);
         let is_long = |best| line > selector::reasonable(best) * indulgence;
-        let is_overdue = is_needed && self.now.since(out.at).min(line) > NEED_PATIENCE;
+        let is_overdue = is_needed && waits.min(line) > NEED_PATIENCE;
         is_overdue || best.is_some_and(is_long)
     }
 
-    /// Asks the fastest of the others for a block; whether there is one.
-    fn race_block(&mut self, block: Block) -> bool {
+    /// Asks the fastest of the others for a block; whether there is one. If it `makes_way`, all that it
+    /// was asked for and that can be had later is taken back: a line of requests is as long as half a
+    /// second where a peer turned out to be slower than it began.
+    fn race_block(&mut self, block: Block, makes_way: bool) -> bool {
         let now = self.now;
         let Some(torrent) = &mut self.torrent else {
             return false;
         };
-        let Some(partial) = torrent.assembler.piece_mut(block.piece.get()) else {
-            return false;
-        };
-        if partial.only.is_some() {
+        let partial = torrent.assembler.piece(block.piece.get());
+        if partial.is_none_or(|partial| partial.only.is_some()) {
             return false;
         }
         let able = self.peers.values().filter(|peer| {
@@ -189,11 +202,27 @@ impl Swarm {
         let Some(key) = selector::fastest(able.map(|peer| (peer.key, peer.expected(now)))) else {
             return false;
         };
-        let Some(peer) = self.peers.get_mut(&key) else {
+        let Some(peer) = self.peers.get(&key).filter(|_| makes_way) else {
+            return self.ask_second(key, block);
+        };
+        let urgent = torrent.urgent();
+        let out = peer.pipeline.iter().map(|out| out.block);
+        let far = out.filter(|block| !urgent.contains(&block.piece.get()));
+        for block in far.collect::<Vec<_>>() {
+            take_back(&mut self.peers, &mut self.dirty, key, block);
+            self.free_block(key, block);
+        }
+        self.ask_second(key, block)
+    }
+
+    fn ask_second(&mut self, key: PeerKey, block: Block) -> bool {
+        let (Some(torrent), Some(peer)) = (&mut self.torrent, self.peers.get_mut(&key)) else {
             return false;
         };
-        partial.ask(block.begin / BLOCK_LENGTH, key);
-        peer.pipeline.ask(now, block);
+        if let Some(partial) = torrent.assembler.piece_mut(block.piece.get()) {
+            partial.ask(block.begin / BLOCK_LENGTH, key);
+        }
+        peer.pipeline.ask(self.now, block);
         peer.say(&request(block));
         self.dirty.insert(key);
         true
