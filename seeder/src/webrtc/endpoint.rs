@@ -309,7 +309,10 @@ impl Endpoint {
         }
         peer.observe(now);
         let room = peer.room();
-        if room > peer.told_room {
+        // With a cap that shrank there may be less room than was told, and still nothing under way.
+        let is_idle = peer.unacknowledged() == 0;
+        let was_idle = std::mem::replace(&mut peer.told_idle, is_idle);
+        if room > peer.told_room || (is_idle && !was_idle) {
             peer.told_room = room;
             self.events.push_back(EndpointEvent::Writable(key, room));
         }

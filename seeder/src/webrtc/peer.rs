@@ -43,6 +43,8 @@ pub(super) struct Peer {
     pub(super) cap: SendCap,
     /// The room the application was last told of, less what it has sent since.
     pub(super) told_room: usize,
+    /// Whether it knows that nothing is under way.
+    pub(super) told_idle: bool,
     /// Waits in the endpoint's queue to be worked on.
     pub(super) is_queued: bool,
     /// When it wants to be woken, as the endpoint's timers have it.
@@ -94,6 +96,7 @@ impl Peer {
             key,
             cap: SendCap::new(),
             told_room: 0,
+            told_idle: true,
             is_queued: false,
             timer: None,
             wire_received: 0,
