@@ -118,6 +118,27 @@ async fn what_is_sent_both_ways_arrives_unchanged() {
 }
 
 #[tokio::test]
+async fn a_channel_that_comes_to_rest_says_so() {
+    let (mut a, mut b) = (endpoint(), endpoint());
+    let key = PeerKey(7);
+    introduce(&mut a, key, &mut b, key);
+    let mut flow = Flow::new(8 << 20);
+    run(&mut a, &mut b, |a, _, side, event| {
+        match (side, event) {
+            (_, EndpointEvent::Closed(_, why)) => panic!("closed: {why}"),
+            (Side::B, EndpointEvent::Received(_, message)) => flow.take(&message),
+            (Side::B, _) => {}
+            (Side::A, _) => flow.fill(a, key),
+        }
+        // By the word of `a` alone: nothing else is asked what is under way.
+        let (_, queued) = a.line(key);
+        side == Side::A && flow.sent == flow.total && queued == 0
+    })
+    .await;
+    assert!(a.room(key) > 0);
+}
+
+#[tokio::test]
 async fn twenty_peers_share_one_port() {
     let mut a = endpoint();
     let mut flows = BTreeMap::new();
