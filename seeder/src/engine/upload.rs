@@ -106,16 +106,9 @@ impl Engine {
             Dry::All => true,
             Dry::One(torrent) => torrent_of(*peer) == torrent,
         };
-        for &peer in self.open.iter().filter(|peer| is_dry(peer)) {
-            let (_, queued) = self.line(peer);
-            if let Some(torrent) = self.torrents.get_mut(torrent_of(peer)) {
-                let news = swarm::Input::Writable {
-                    peer,
-                    room: 0,
-                    queued,
-                };
-                torrent.swarm.handle_input(now, news);
-            }
+        let dry: Vec<PeerKey> = self.open.iter().copied().filter(is_dry).collect();
+        for peer in dry {
+            self.grant(now, peer);
         }
     }
 

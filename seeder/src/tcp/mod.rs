@@ -173,7 +173,7 @@ impl Tcp {
 
     /// How many more bytes a peer's line takes now.
     pub fn room(&self, key: PeerKey) -> usize {
-        self.connections.get(&key).map_or(0, Connection::room)
+        self.line(key).0
     }
 
     /// The same, and how many bytes it has of before.

@@ -169,7 +169,7 @@ impl Endpoint {
 
     /// Bytes the channel takes now; 0 if there is no such open channel.
     pub fn room(&self, key: PeerKey) -> usize {
-        self.peers.get(&key).map_or(0, Peer::room)
+        self.line(key).0
     }
 
     /// The same, and how many bytes that it took are unacknowledged.
